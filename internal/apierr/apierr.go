@@ -145,3 +145,14 @@ func RetryAfterSeconds(d time.Duration) string {
 	seconds := int64((d + time.Second - 1) / time.Second)
 	return strconv.FormatInt(max(seconds, 1), 10)
 }
+
+// CodeInvalid is the code of every error made by Invalid.
+const CodeInvalid = "validation_failed"
+
+// Invalid returns the 400 error for a field that breaks a rule. The field is
+// named in the message and in the details, in PocketBase's own form:
+// {"label": {"code": "validation_invalid_value", "message": "…"}}.
+func Invalid(field, rule string) *Error {
+	return New(http.StatusBadRequest, CodeInvalid, field+": "+rule).
+		WithDetail(field, map[string]string{"code": "validation_invalid_value", "message": rule})
+}

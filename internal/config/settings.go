@@ -1,0 +1,178 @@
+// Package config defines a tenant's settings: their shape, defaults and rules.
+//
+// It reads no file, flag or database. Package settings keeps one Settings in
+// the tenant's database and hands the present one to the other plugins.
+//
+//	next, err := current.Patch(body) // unknown fields and broken rules are errors
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/picobase/picobase/internal/apierr"
+)
+
+// Settings is everything that PATCH /api/v1/settings can change. A Settings in
+// use is never changed: Patch makes a new one.
+type Settings struct {
+	CORS        CORS        `json:"cors"`
+	IPAllowlist IPAllowlist `json:"ipAllowlist"`
+	RateLimits  RateLimits  `json:"rateLimits"`
+	APIKeys     APIKeys     `json:"apiKeys"`
+	Usage       Usage       `json:"usage"`
+	Audit       Audit       `json:"audit"`
+	Auth        Auth        `json:"auth"`
+}
+
+// CORS says which web pages may call the API from a browser.
+type CORS struct {
+	// Origins lists the allowed origins: "https://app.example.com",
+	// "https://*.example.com" for every subdomain, or "*" for all (default).
+	Origins []string `json:"origins"`
+
+	// Credentials lets pages send cookies along (default false). It cannot be
+	// combined with the origin "*".
+	Credentials bool `json:"credentials"`
+
+	// MaxAge is how long browsers may keep a preflight's answer, in seconds
+	// (default 7200, the longest that Chromium honours; at most 86400).
+	MaxAge int `json:"maxAge"`
+}
+
+// IPAllowlist limits the addresses that may call the API.
+type IPAllowlist struct {
+	// Enabled turns the list on (default false).
+	Enabled bool `json:"enabled"`
+
+	// CIDRs lists the allowed addresses and networks, IPv4 and IPv6.
+	CIDRs []string `json:"cidrs"`
+
+	// TrustedProxies lists the addresses and networks of the proxies in front
+	// of this tenant. When it is not empty, the client address headers that
+	// PocketBase's trusted proxy setting names are believed from these peers
+	// only, and dropped from all others.
+	TrustedProxies []string `json:"trustedProxies"`
+}
+
+// RateLimits bounds how fast clients may call the API.
+type RateLimits struct {
+	// Enabled turns the limits on (default true).
+	Enabled bool `json:"enabled"`
+
+	// PerKey limits each API key without a limit of its own (default 100/s, burst 200).
+	PerKey RateLimit `json:"perKey"`
+
+	// PerIP limits each client address (default 100/s, burst 200).
+	PerIP RateLimit `json:"perIP"`
+}
+
+// RateLimit is a token bucket.
+type RateLimit struct {
+	// Rate is the sustained number of requests per second.
+	Rate float64 `json:"rate"`
+
+	// Burst is how many requests may come at once.
+	Burst int `json:"burst"`
+}
+
+// APIKeys says whether requests need an API key.
+type APIKeys struct {
+	// Required refuses requests without a key (default true). A key that is
+	// sent is checked either way.
+	Required bool `json:"required"`
+}
+
+// Usage says how long usage figures are kept.
+type Usage struct {
+	// RetentionDays is the age in days at which hourly figures are deleted
+	// (default 90, 1 to 3650).
+	RetentionDays int `json:"retentionDays"`
+}
+
+// Audit says how long the audit trail is kept.
+type Audit struct {
+	// RetentionDays is the age in days at which entries are deleted
+	// (default 365, 30 to 3650).
+	RetentionDays int `json:"retentionDays"`
+}
+
+// Auth holds rules for sign-in.
+type Auth struct {
+	// RedirectURLs lists where an OAuth2 sign-in may send people back to, as
+	// exact URLs or with a trailing "*". Empty (default) allows all.
+	RedirectURLs []string `json:"redirectURLs"`
+}
+
+// Default returns the settings of a new tenant.
+func Default() *Settings {
+	limit := RateLimit{Rate: 100, Burst: 200}
+	return &Settings{
+		CORS:        CORS{Origins: []string{"*"}, MaxAge: 7200},
+		IPAllowlist: IPAllowlist{CIDRs: []string{}, TrustedProxies: []string{}},
+		RateLimits:  RateLimits{Enabled: true, PerKey: limit, PerIP: limit},
+		APIKeys:     APIKeys{Required: true},
+		Usage:       Usage{RetentionDays: 90},
+		Audit:       Audit{RetentionDays: 365},
+		Auth:        Auth{RedirectURLs: []string{}},
+	}
+}
+
+// ErrInvalidJSON answers a patch that is not one JSON object.
+var ErrInvalidJSON = apierr.New(http.StatusBadRequest, "invalid_json", "The settings must be one JSON object.")
+
+// Parse reads stored settings over the defaults. Fields that this version does
+// not know are ignored, so that an older binary starts on a newer folder.
+func Parse(stored []byte) (*Settings, error) {
+	settings := Default()
+	if err := json.Unmarshal(stored, settings); err != nil {
+		return nil, err
+	}
+	return settings, nil
+}
+
+// Patch returns a copy of s with the fields that the JSON object patch names
+// replaced, checked as a whole. Lists are replaced, not merged. The error names
+// the first field that is unknown, of the wrong type or against a rule.
+func (s *Settings) Patch(patch []byte) (*Settings, error) {
+	next, err := s.clone()
+	if err != nil {
+		return nil, err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(patch))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(next); err != nil {
+		return nil, patchError(err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, ErrInvalidJSON
+	}
+	if err := next.Validate(); err != nil {
+		return nil, err
+	}
+	return next, nil
+}
+
+// clone copies s deeply: decoding JSON into a shared slice would write into it.
+func (s *Settings) clone() (*Settings, error) {
+	encoded, err := json.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(encoded)
+}
+
+func patchError(err error) error {
+	var wrongType *json.UnmarshalTypeError
+	if errors.As(err, &wrongType) && wrongType.Field != "" {
+		return apierr.Invalid(wrongType.Field, "has the wrong type ("+wrongType.Value+").")
+	}
+	if name, found := strings.CutPrefix(err.Error(), "json: unknown field "); found {
+		return apierr.Invalid(strings.Trim(name, `"`), "is not a known setting.")
+	}
+	return ErrInvalidJSON.WithCause(err)
+}

@@ -1,0 +1,155 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/picobase/picobase/internal/apierr"
+)
+
+// MinAuditDays is the shortest retention of the audit trail; the database
+// itself refuses to delete younger entries.
+const MinAuditDays = 30
+
+const maxList = 1000
+
+// Validate returns an error that names the first field against a rule.
+func (s *Settings) Validate() error {
+	checks := []func() error{
+		s.CORS.validate,
+		s.IPAllowlist.validate,
+		s.RateLimits.validate,
+		func() error { return days("usage.retentionDays", s.Usage.RetentionDays, 1) },
+		func() error { return days("audit.retentionDays", s.Audit.RetentionDays, MinAuditDays) },
+		s.Auth.validate,
+	}
+	for _, check := range checks {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c CORS) validate() error {
+	if len(c.Origins) > maxList {
+		return tooMany("cors.origins")
+	}
+	for _, origin := range c.Origins {
+		if rule := brokenOriginRule(origin); rule != "" {
+			return apierr.Invalid("cors.origins", fmt.Sprintf("%q %s", origin, rule))
+		}
+	}
+	if c.Credentials && slices.Contains(c.Origins, "*") {
+		return apierr.Invalid("cors.credentials", `cannot be true while cors.origins has "*": any page could act as the signed-in person. List the origins.`)
+	}
+	if c.MaxAge < 0 || c.MaxAge > 86400 {
+		return apierr.Invalid("cors.maxAge", "must be between 0 and 86400 seconds.")
+	}
+	return nil
+}
+
+// brokenOriginRule says what is wrong with an origin, or nothing.
+func brokenOriginRule(origin string) string {
+	if origin == "*" {
+		return ""
+	}
+	// A wildcard stands for whole labels at the front, so that
+	// https://*example.com cannot match https://evilexample.com.
+	parsed, err := url.Parse(strings.Replace(origin, "://*.", "://wildcard.", 1))
+	switch {
+	case err != nil || parsed.Host == "" || (parsed.Scheme != "http" && parsed.Scheme != "https"):
+		return "is not an origin; write it as https://app.example.com, https://*.example.com or *."
+	case parsed.Path != "" || parsed.RawQuery != "" || parsed.Fragment != "" || parsed.User != nil:
+		return "has more than scheme, host and port."
+	case strings.Contains(parsed.Host, "*"):
+		return "may have a wildcard as its first label only: https://*.example.com."
+	}
+	return ""
+}
+
+func (l IPAllowlist) validate() error {
+	if err := prefixes("ipAllowlist.cidrs", l.CIDRs); err != nil {
+		return err
+	}
+	if err := prefixes("ipAllowlist.trustedProxies", l.TrustedProxies); err != nil {
+		return err
+	}
+	if l.Enabled && len(l.CIDRs) == 0 {
+		return apierr.Invalid("ipAllowlist.cidrs", "must not be empty while the list is on: nobody could connect.")
+	}
+	return nil
+}
+
+func prefixes(field string, list []string) error {
+	if len(list) > maxList {
+		return tooMany(field)
+	}
+	for _, entry := range list {
+		if _, err := ParsePrefix(entry); err != nil {
+			return apierr.Invalid(field, fmt.Sprintf("%q is not an address or network; write it as 203.0.113.7, 10.0.0.0/8 or 2001:db8::/32.", entry))
+		}
+	}
+	return nil
+}
+
+// ParsePrefix reads an address or a network, such as 203.0.113.7, 10.0.0.0/8 or 2001:db8::/32.
+func ParsePrefix(text string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		addr = addr.Unmap().WithZone("")
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	prefix, err := netip.ParsePrefix(text)
+	return prefix.Masked(), err
+}
+
+func (r RateLimits) validate() error {
+	if err := r.PerKey.Validate("rateLimits.perKey"); err != nil {
+		return err
+	}
+	return r.PerIP.Validate("rateLimits.perIP")
+}
+
+// Validate checks the limit; field is its name in the error.
+func (r RateLimit) Validate(field string) error {
+	if math.IsNaN(r.Rate) || r.Rate <= 0 || r.Rate > 1e6 {
+		return apierr.Invalid(field+".rate", "must be more than 0 and at most 1000000 requests per second.")
+	}
+	if r.Burst < 1 || r.Burst > 1e6 {
+		return apierr.Invalid(field+".burst", "must be between 1 and 1000000 requests.")
+	}
+	return nil
+}
+
+func (a Auth) validate() error {
+	if len(a.RedirectURLs) > maxList {
+		return tooMany("auth.redirectURLs")
+	}
+	for _, entry := range a.RedirectURLs {
+		parsed, err := url.Parse(strings.TrimSuffix(entry, "*"))
+		if err != nil || parsed.Scheme == "" || (parsed.Host == "" && (parsed.Scheme == "http" || parsed.Scheme == "https")) ||
+			strings.Contains(parsed.Host, "*") {
+			return apierr.Invalid("auth.redirectURLs", fmt.Sprintf("%q is not a URL; write it as https://app.example.com/callback, or https://app.example.com/* for all paths.", entry))
+		}
+		// "https://example.com*" would also match https://example.com.evil.net.
+		if strings.HasSuffix(entry, "*") && parsed.Path == "" {
+			return apierr.Invalid("auth.redirectURLs", fmt.Sprintf("%q must have a / before the *.", entry))
+		}
+	}
+	return nil
+}
+
+func days(field string, value, least int) error {
+	if value < least || value > 3650 {
+		return apierr.Invalid(field, fmt.Sprintf("must be between %d and 3650 days.", least))
+	}
+	return nil
+}
+
+func tooMany(field string) error {
+	return apierr.Invalid(field, fmt.Sprintf("has more than %d entries.", maxList))
+}

@@ -1,0 +1,81 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/picobase/picobase/internal/apierr"
+	"github.com/pocketbase/pocketbase/apis"
+	"github.com/pocketbase/pocketbase/core"
+	"github.com/pocketbase/pocketbase/tools/router"
+)
+
+// Error wraps err for PocketBase, whose request log and middlewares know only
+// their own error type. Package apierrors finds err in it again.
+func Error(err *apierr.Error) *router.ApiError {
+	wrapped := router.NewApiError(err.Status, err.Message, err)
+	wrapped.Message = err.Message // NewApiError rewrites case and punctuation
+	return wrapped
+}
+
+// ErrInvalidJSON answers a body that is not one JSON object.
+var ErrInvalidJSON = apierr.New(http.StatusBadRequest, "invalid_json", "The request body must be one JSON object.")
+
+// Decode reads the JSON body of the request into target, a pointer to a struct
+// whose present values are kept where the body is silent. A field that target
+// does not have, or of another type, is an error that names it.
+func Decode(e *core.RequestEvent, target any) error {
+	decoder := json.NewDecoder(e.Request.Body)
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(target)
+	if err == nil {
+		if _, err = decoder.Token(); errors.Is(err, io.EOF) {
+			return nil
+		}
+		return Error(ErrInvalidJSON.WithMessage("The request body must be one JSON object, with nothing after it."))
+	}
+	return decodeError(err)
+}
+
+func decodeError(err error) error {
+	var wrongType *json.UnmarshalTypeError
+	var field *apierr.Error
+	switch {
+	case errors.Is(err, apis.ErrRequestEntityTooLarge):
+		return err
+	case errors.As(err, &field):
+		return Error(field)
+	case errors.As(err, &wrongType):
+		name := wrongType.Field
+		if name == "" {
+			return Error(ErrInvalidJSON.WithCause(err))
+		}
+		return Error(apierr.Invalid(name, "must be "+typeName(wrongType.Type.Kind().String())+", not "+wrongType.Value+"."))
+	case errors.Is(err, io.EOF):
+		return Error(ErrInvalidJSON.WithMessage("The request body is empty; send one JSON object."))
+	}
+	// encoding/json has no error type for this one.
+	if name, found := strings.CutPrefix(err.Error(), "json: unknown field "); found {
+		return Error(apierr.Invalid(strings.Trim(name, `"`), "is not a known field."))
+	}
+	return Error(ErrInvalidJSON.WithMessage("The request body is not valid JSON: " + err.Error() + ".").WithCause(err))
+}
+
+// typeName says in JSON's words what a Go kind is.
+func typeName(kind string) string {
+	switch {
+	case kind == "bool":
+		return "true or false"
+	case kind == "string":
+		return "a string"
+	case kind == "slice" || kind == "array":
+		return "an array"
+	case kind == "struct" || kind == "map" || kind == "ptr":
+		return "an object"
+	default:
+		return "a number"
+	}
+}
