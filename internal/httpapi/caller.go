@@ -119,6 +119,6 @@ func Check(caller Caller, want string) *apierr.Error {
 // MissingScope returns ErrScopeRequired with the name of the scope.
 func MissingScope(want string) *apierr.Error {
 	return ErrScopeRequired.
-		WithMessage("This API key does not have the scope " + want + "; create or update a key that has it.").
+		WithMessage("This API key does not have the scope "+want+"; create or update a key that has it.").
 		WithDetail("scope", want)
 }
