@@ -84,7 +84,7 @@ var (
 		"This needs a secret API key in the X-API-Key header, or a superuser's token in Authorization.")
 	ErrSecretKeyRequired = apierr.New(http.StatusForbidden, "secret_key_required",
 		"This needs a secret API key or a superuser's token; a publishable key or a user's token is not enough.")
-	ErrScopeRequired = apierr.New(http.StatusForbidden, "key_scope_required",
+	ErrScopeRequired = apierr.New(http.StatusForbidden, "api_key_scope_required",
 		"This API key does not have the scope for that.")
 )
 
