@@ -47,21 +47,20 @@ func CallerOf(e *core.RequestEvent) Caller {
 	if s.Platform != nil {
 		return Caller{Kind: CallerPlatform, ID: s.Platform.Subject, Name: s.Platform.Name()}
 	}
-	if e.Auth != nil && !s.KeyActs {
-		kind := CallerUser
-		if e.Auth.IsSuperuser() {
-			kind = CallerSuperuser
-		}
-		return Caller{Kind: kind, ID: e.Auth.Id, Name: e.Auth.Email()}
-	}
+	caller := Caller{Kind: CallerAnonymous}
 	if s.Key != nil {
-		kind := CallerPublishable
+		caller = Caller{Kind: CallerPublishable, ID: s.Key.ID, Name: s.Key.Label, scopes: s.Key.Scopes}
 		if s.Key.Secret {
-			kind = CallerSecretKey
+			caller.Kind = CallerSecretKey
 		}
-		return Caller{Kind: kind, ID: s.Key.ID, Name: s.Key.Label, scopes: s.Key.Scopes}
 	}
-	return Caller{Kind: CallerAnonymous}
+	if e.Auth != nil && !s.KeyActs {
+		caller.Kind, caller.ID, caller.Name = CallerUser, e.Auth.Id, e.Auth.Email()
+		if e.Auth.IsSuperuser() {
+			caller.Kind = CallerSuperuser
+		}
+	}
+	return caller
 }
 
 // IsOwner reports whether the caller may do everything: a superuser, the
@@ -70,12 +69,12 @@ func (c Caller) IsOwner() bool {
 	return c.Kind == CallerSuperuser || c.Kind == CallerPlatform || c.Kind == CallerCommandLine
 }
 
-// Scopes returns what a secret key may do. It is empty for every other caller.
+// Scopes returns what the request's secret key may do. It is empty without one.
 func (c Caller) Scopes() scope.Set { return c.scopes }
 
 // Allows reports whether the caller may do what the scope names.
 func (c Caller) Allows(want string) bool {
-	return c.IsOwner() || c.Kind == CallerSecretKey && c.scopes.Allows(want)
+	return c.IsOwner() || c.scopes.Allows(want)
 }
 
 // Errors of Require.
@@ -109,7 +108,7 @@ func Check(caller Caller, want string) *apierr.Error {
 		return nil
 	case caller.Kind == CallerAnonymous:
 		return ErrCredentialsRequired
-	case caller.Kind == CallerSecretKey:
+	case len(caller.scopes.Strings()) > 0:
 		return MissingScope(want)
 	default:
 		return ErrSecretKeyRequired
