@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -8,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/picobase/picobase/internal/apierr"
-	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/router"
 )
@@ -28,10 +28,14 @@ var ErrInvalidJSON = apierr.New(http.StatusBadRequest, "invalid_json", "The requ
 // whose present values are kept where the body is silent. A field that target
 // does not have, or of another type, is an error that names it.
 func Decode(e *core.RequestEvent, target any) error {
-	decoder := json.NewDecoder(e.Request.Body)
+	// Read whole first: PocketBase's body starts over after its end.
+	body, err := io.ReadAll(e.Request.Body)
+	if err != nil {
+		return err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
-	err := decoder.Decode(target)
-	if err == nil {
+	if err = decoder.Decode(target); err == nil {
 		if _, err = decoder.Token(); errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -44,8 +48,6 @@ func decodeError(err error) error {
 	var wrongType *json.UnmarshalTypeError
 	var field *apierr.Error
 	switch {
-	case errors.Is(err, apis.ErrRequestEntityTooLarge):
-		return err
 	case errors.As(err, &field):
 		return Error(field)
 	case errors.As(err, &wrongType):

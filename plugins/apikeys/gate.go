@@ -174,7 +174,7 @@ func isEdDSA(raw string) bool {
 // redactURL replaces keys in the query, before the request log stores it, and
 // reports whether there was one.
 func redactURL(r *http.Request) bool {
-	if !strings.Contains(r.URL.RawQuery, "pbk") {
+	if raw := r.URL.RawQuery; !strings.Contains(raw, commonPrefix) && !strings.Contains(raw, "%") {
 		return false
 	}
 	query := r.URL.Query()

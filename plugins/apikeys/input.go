@@ -162,10 +162,7 @@ func (p *Plugin) apply(record *core.Record, in updateInput) error {
 		if in.Expires.value != nil && !in.Expires.value.After(p.cfg.Now()) {
 			return apierr.Invalid("expires", "must be in the future.")
 		}
-		record.Set("expires", in.Expires.value)
-		if in.Expires.value == nil {
-			record.Set("expires", "")
-		}
+		record.Set("expires", valueOf(in.Expires.value))
 	}
 	if in.AllowedIPs.present {
 		if err := setAllowedIPs(record, valueOf(in.AllowedIPs.value)); err != nil {

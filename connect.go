@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+
+	"github.com/picobase/picobase/internal/cli"
+	"github.com/picobase/picobase/internal/tenant"
+	"github.com/pocketbase/pocketbase/cmd"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// localURL is the address of the tenant in this process; nothing resolves it.
+const localURL = "http://local.picobase"
+
+// connector returns how client commands reach a tenant: over the network, or
+// in this process with the folder opened.
+func connector(cfg *tenant.Config) cli.Connect {
+	return func(_ context.Context, target cli.Target) (*cli.Client, io.Closer, error) {
+		if target.URL != "" {
+			client, err := cli.NewClient(target.URL, target.Key, nil)
+			return client, nopCloser{}, err
+		}
+		if _, err := os.Stat(filepath.Join(target.Dir, "data.db")); err != nil && !target.Create {
+			return nil, nil, &cli.Error{
+				Code: cli.ExitNotFound,
+				Err:  fmt.Errorf("there is no project in the folder %s", target.Dir),
+				Hint: "Name one with --dir, or a server with --url.",
+			}
+		}
+		t, err := openFolder(*cfg)
+		if err != nil {
+			return nil, nil, err
+		}
+		handler, err := t.Handler()
+		if err != nil {
+			return nil, nil, err
+		}
+		client, err := cli.NewClient(localURL, "", tenant.Local{Handler: handler, User: userName()})
+		return client, t, err
+	}
+}
+
+func openFolder(cfg tenant.Config) (*tenant.Tenant, error) {
+	cfg.CommandLineUser = userName()
+	t, err := tenant.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.Bootstrap(); err != nil {
+		return nil, fmt.Errorf("open %s: %w", cfg.DataDir, err)
+	}
+	return t, nil
+}
+
+// newSuperuser returns PocketBase's own command. It wants its app when it is
+// made, so the folder's flags are read from args before cobra reads them.
+func newSuperuser(args []string, cfg tenant.Config) (*cobra.Command, error) {
+	early := pflag.NewFlagSet("early", pflag.ContinueOnError)
+	early.ParseErrorsWhitelist.UnknownFlags = true
+	early.Usage = func() {}
+	folderFlags(early, &cfg)
+	_ = early.Parse(args) // cobra reports what is wrong
+
+	cfg.CommandLineUser = userName()
+	t, err := tenant.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	command := cmd.NewSuperuserCommand(t.App)
+	command.Annotations = map[string]string{hostCommand: "yes"}
+	command.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if err := t.Bootstrap(); err != nil {
+			return fmt.Errorf("open %s: %w", cfg.DataDir, err)
+		}
+		return nil
+	}
+	command.PersistentPostRunE = func(*cobra.Command, []string) error { return t.Close() }
+	return command, nil
+}
+
+func userName() string {
+	if current, err := user.Current(); err == nil {
+		return current.Username
+	}
+	return "uid " + strconv.Itoa(os.Getuid())
+}
+
+type nopCloser struct{}
+
+func (nopCloser) Close() error { return nil }

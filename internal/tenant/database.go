@@ -1,0 +1,38 @@
+package tenant
+
+import (
+	"path/filepath"
+
+	"github.com/pocketbase/dbx"
+	"github.com/pocketbase/pocketbase/core"
+	_ "modernc.org/sqlite" // the driver of PocketBase itself: one SQLite per process
+)
+
+// Sizes of the database pools, by measurement (docs/benchmarks.md): SQLite on a
+// few cores gains nothing from more readers than this, and each connection has a
+// page cache of its own, which is most of a busy tenant's memory.
+const (
+	dataConnections = 6
+	auxConnections  = 2
+)
+
+// pragmas are PocketBase's own, but for a page cache of 8 MB in place of 32.
+// busy_timeout comes first: the others may have to wait for a lock.
+const pragmas = "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=journal_size_limit(200000000)" +
+	"&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(ON)&_pragma=temp_store(MEMORY)&_pragma=cache_size(-8000)"
+
+func newApp(cfg Config) core.App {
+	return core.NewBaseApp(core.BaseAppConfig{
+		DataDir:          cfg.DataDir,
+		EncryptionEnv:    cfg.EncryptionEnv,
+		QueryTimeout:     cfg.QueryTimeout,
+		IsDev:            cfg.Dev,
+		DataMaxOpenConns: dataConnections,
+		DataMaxIdleConns: dataConnections,
+		AuxMaxOpenConns:  auxConnections,
+		AuxMaxIdleConns:  auxConnections,
+		DBConnect: func(path string) (*dbx.DB, error) {
+			return dbx.Open("sqlite", filepath.Clean(path)+pragmas)
+		},
+	})
+}

@@ -1,0 +1,39 @@
+package tenant
+
+import "github.com/pocketbase/pocketbase/apis"
+
+// The order of the middlewares, outermost first, around PocketBase's own:
+// lower is further out. A request passes them from the top down, its response
+// from the bottom up. order_test.go holds the chain that results.
+const (
+	// Everything that goes wrong further in leaves through here.
+	priorityErrors = apis.DefaultCorsMiddlewarePriority - 20
+
+	// Draining refuses before anything is counted or logged.
+	priorityDrain = priorityErrors + 5
+
+	// Headers that strangers may not set are dropped before anyone reads them.
+	priorityTrustedProxies = priorityDrain + 5
+
+	// In the place of PocketBase's CORS, so that errors have its headers too.
+	priorityCORS = apis.DefaultCorsMiddlewarePriority
+
+	// Inside of the activity logger, which stores what usage learns.
+	priorityUsage = apis.DefaultActivityLoggerMiddlewarePriority + 5
+
+	// Between PocketBase's panic recovery and its loading of tokens. Strangers
+	// are turned away before a key is looked at; limits need to know the key.
+	priorityIPAllowlist = apis.DefaultPanicRecoverMiddlewarePriority + 4
+	priorityAPIKeys     = apis.DefaultPanicRecoverMiddlewarePriority + 5
+	priorityRateLimit   = apis.DefaultPanicRecoverMiddlewarePriority + 6
+
+	// Once PocketBase knows who is calling.
+	priorityAudit = apis.DefaultSuperuserIPsWhitelistMiddlewarePriority + 2
+)
+
+// The order at the end of the process. PocketBase's graceful shutdown cancels
+// every request, so draining comes before it; its priority is not exported.
+const (
+	pocketbaseShutdownPriority = -9999
+	priorityTerminate          = pocketbaseShutdownPriority - 1
+)

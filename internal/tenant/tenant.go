@@ -1,0 +1,239 @@
+// Package tenant builds one project's backend out of PocketBase and PicoBase's
+// plugins.
+//
+// It is the one place where plugins meet and where order is decided: of
+// registration, of middlewares (order.go), of start and of stop. A plugin that
+// needs another one gets a function of it here.
+//
+//	t, err := tenant.New(tenant.Config{DataDir: "pb_data"})
+//	err = t.Bootstrap()
+//	err = t.Serve(ctx, tenant.ServeConfig{HTTP: "127.0.0.1:8090"})
+package tenant
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/picobase/picobase/hooks"
+	"github.com/picobase/picobase/internal/config"
+	"github.com/picobase/picobase/internal/httpapi"
+	"github.com/picobase/picobase/internal/token"
+	_ "github.com/picobase/picobase/migrations" // system collections and tables
+	"github.com/picobase/picobase/plugins/access"
+	"github.com/picobase/picobase/plugins/apierrors"
+	"github.com/picobase/picobase/plugins/apikeys"
+	"github.com/picobase/picobase/plugins/audit"
+	"github.com/picobase/picobase/plugins/health"
+	"github.com/picobase/picobase/plugins/openapi"
+	"github.com/picobase/picobase/plugins/settings"
+	"github.com/picobase/picobase/plugins/usage"
+	"github.com/pocketbase/pocketbase/apis"
+	"github.com/pocketbase/pocketbase/core"
+	_ "github.com/pocketbase/pocketbase/migrations" // PocketBase's own tables
+	"github.com/pocketbase/pocketbase/tools/router"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Config configures a tenant.
+type Config struct {
+	// DataDir is the folder that holds everything the tenant stores. Required.
+	DataDir string
+
+	// Version of the binary, shown by the health check.
+	Version string
+
+	// CommandLineUser names who runs a command on the folder; it is who the
+	// audit trail names for changes that no request made. Empty for a server.
+	CommandLineUser string
+
+	// Logger gets what an operator should see: warnings, failures of the server,
+	// errors of hooks. PocketBase's request log is not repeated there. Optional.
+	Logger *slog.Logger
+
+	// EncryptionEnv names the variable with the key that encrypts PocketBase's settings.
+	EncryptionEnv string
+
+	// QueryTimeout bounds SELECT queries (default 30 s).
+	QueryTimeout time.Duration
+
+	// Dev prints logs and SQL statements to the terminal.
+	Dev bool
+
+	// APIKeysOff lets requests without a key pass.
+	APIKeysOff bool
+
+	// Origins replaces the CORS origins of the settings.
+	Origins []string
+
+	// ProjectID and PlatformPublicKey make the tenant accept the platform's
+	// tokens. Without both it accepts none.
+	ProjectID         string
+	PlatformPublicKey string
+
+	// DrainTimeout bounds how long a stop waits for requests in flight (default 20 s).
+	DrainTimeout time.Duration
+}
+
+// Tenant is one project's backend.
+type Tenant struct {
+	App core.App
+
+	cfg      Config
+	keys     *apikeys.Plugin
+	settings *settings.Plugin
+	health   *health.Plugin
+
+	// routed is every plugin with routes or middlewares, in the order of binding.
+	routed []interface {
+		Routes(*router.Router[*core.RequestEvent])
+	}
+
+	// running is every plugin with something in the background, in the order of
+	// start; they stop in reverse.
+	running []runner
+}
+
+type runner interface {
+	Start() error
+	Stop(ctx context.Context) error
+}
+
+// New builds the tenant. It opens nothing.
+func New(cfg Config) (*Tenant, error) {
+	if cfg.DataDir == "" {
+		return nil, errors.New("tenant: DataDir is empty")
+	}
+	verifier, err := platformVerifier(cfg)
+	if err != nil {
+		return nil, err
+	}
+	t := &Tenant{App: newApp(cfg), cfg: cfg}
+	if err := t.register(verifier); err != nil {
+		return nil, fmt.Errorf("register plugins: %w", err)
+	}
+	t.bindServe()
+	t.bindTerminate()
+	if cfg.Logger != nil {
+		forwardLogs(t.App, cfg.Logger)
+	}
+	return t, nil
+}
+
+// register makes the plugins known to the app and to each other.
+func (t *Tenant) register(verifier *token.Verifier) (err error) {
+	app, metrics := t.App, prometheus.NewRegistry()
+
+	// Settings come first, because all others read them; what they need of later
+	// plugins is passed as functions that run only once there are requests.
+	var auditPlugin *audit.Plugin
+	var accessPlugin *access.Plugin
+	transact := func(e *core.RequestEvent, change func(core.App) error) error { return auditPlugin.Transact(e, change) }
+	t.settings, err = settings.Register(app, settings.Config{
+		Transact: transact,
+		Check:    func(e *core.RequestEvent, next *config.Settings) error { return accessPlugin.CheckLockout(e, next) },
+	})
+	if err != nil {
+		return err
+	}
+	current := t.settings.Current
+
+	errorsPlugin, err := apierrors.Register(app, apierrors.Config{Priority: priorityErrors})
+	if err != nil {
+		return err
+	}
+	accessPlugin, err = access.Register(app, access.Config{
+		Settings: current,
+		Origins:  t.cfg.Origins,
+		Metrics:  metrics,
+		Priorities: access.Priorities{
+			TrustedProxies: priorityTrustedProxies, CORS: priorityCORS,
+			IPAllowlist: priorityIPAllowlist, RateLimit: priorityRateLimit,
+		},
+	})
+	if err != nil {
+		return err
+	}
+	t.keys, err = apikeys.Register(app, apikeys.Config{
+		Settings: current, Off: t.cfg.APIKeysOff, Priority: priorityAPIKeys,
+		Platform: verifier, Transact: transact, Metrics: metrics,
+	})
+	if err != nil {
+		return err
+	}
+	usagePlugin, err := usage.Register(app, usage.Config{
+		Settings: current, Priority: priorityUsage, TouchKeys: t.keys.Touch, Metrics: metrics,
+	})
+	if err != nil {
+		return err
+	}
+	auditPlugin, err = audit.Register(app, audit.Config{
+		Settings: current, Priority: priorityAudit, DefaultActor: t.defaultActor,
+	})
+	if err != nil {
+		return err
+	}
+	t.health, err = health.Register(app, health.Config{
+		Version: t.cfg.Version, Priority: priorityDrain, Metrics: metrics, DrainTimeout: t.cfg.DrainTimeout,
+	})
+	if err != nil {
+		return err
+	}
+	openapiPlugin, err := openapi.Register(app, openapi.Config{Version: t.cfg.Version})
+	if err != nil {
+		return err
+	}
+	hooks.RestrictRedirects(app, current)
+
+	t.routed = append(t.routed, errorsPlugin, t.health, accessPlugin, usagePlugin, t.keys, auditPlugin, t.settings, openapiPlugin)
+	// Usage stops before the keys, whose last use it stores with its last flush.
+	t.running = append(t.running, t.keys, auditPlugin, usagePlugin, t.health)
+	return nil
+}
+
+// defaultActor is who makes the changes that no request asked for.
+func (t *Tenant) defaultActor() audit.Actor {
+	if user := t.cfg.CommandLineUser; user != "" {
+		return audit.Actor{Kind: string(httpapi.CallerCommandLine), ID: user, Name: user}
+	}
+	return audit.Actor{Kind: "system"}
+}
+
+// Bootstrap opens the databases and brings their tables up to date.
+func (t *Tenant) Bootstrap() error { return t.App.Bootstrap() }
+
+// Handler returns the whole HTTP API, without a listener and with nothing
+// running in the background: what the command line talks to.
+func (t *Tenant) Handler() (http.Handler, error) {
+	r, err := apis.NewRouter(t.App)
+	if err != nil {
+		return nil, err
+	}
+	t.bindRoutes(r)
+	return r.BuildMux()
+}
+
+// Close ends the app: PocketBase writes its last logs and closes the databases.
+// It also ends a server, see Serve. Closing twice is harmless.
+func (t *Tenant) Close() error {
+	event := &core.TerminateEvent{App: t.App}
+	return t.App.OnTerminate().Trigger(event, func(e *core.TerminateEvent) error {
+		return e.App.ResetBootstrapState()
+	})
+}
+
+func (t *Tenant) bindRoutes(r *router.Router[*core.RequestEvent]) {
+	for _, plugin := range t.routed {
+		plugin.Routes(r)
+	}
+}
+
+func platformVerifier(cfg Config) (*token.Verifier, error) {
+	if cfg.PlatformPublicKey == "" {
+		return nil, nil
+	}
+	return token.NewVerifier(cfg.PlatformPublicKey, cfg.ProjectID)
+}

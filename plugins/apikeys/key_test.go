@@ -1,0 +1,84 @@
+package apikeys
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestGenerateParse(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []Kind{Publishable, Secret} {
+		raw, err := generate(kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile(`^pbk_(pub|sec)_[0-9A-Za-z]{38}$`).MatchString(raw) {
+			t.Errorf("%s key has the form %q", kind, raw)
+		}
+		got, sum, ok := parse(raw)
+		if !ok || got != kind || sum == (hash{}) {
+			t.Errorf("parse of a new %s key = %q, %t", kind, got, ok)
+		}
+	}
+}
+
+// Every single changed character must be noticed without asking the database.
+func TestParseNoticesTypos(t *testing.T) {
+	t.Parallel()
+	raw, err := generate(Secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range raw {
+		for _, c := range []byte("0Zz_") {
+			if raw[i] == c {
+				continue
+			}
+			typo := raw[:i] + string(c) + raw[i+1:]
+			if _, _, ok := parse(typo); ok {
+				t.Errorf("typo at %d accepted: %s", i, typo)
+			}
+		}
+	}
+	for _, broken := range []string{"", "pbk_", raw[:45], raw + "0", " " + raw, strings.ToUpper(raw), "pbk_pub_" + raw[8:]} {
+		if _, _, ok := parse(broken); ok {
+			t.Errorf("accepted %q", broken)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	valid, err := generate(Publishable)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(valid)
+	f.Add("pbk_sec_")
+	f.Add(strings.Repeat("é", 23))
+	f.Fuzz(func(t *testing.T, raw string) {
+		kind, sum, ok := parse(raw)
+		if !ok {
+			if kind != "" || sum != (hash{}) {
+				t.Errorf("refused key %q has kind %q", raw, kind)
+			}
+			return
+		}
+		if len(raw) != keyLen || !strings.HasPrefix(raw, kind.prefix()) {
+			t.Errorf("accepted %q as %s", raw, kind)
+		}
+	})
+}
+
+func BenchmarkCheck(b *testing.B) {
+	raw, _ := generate(Secret)
+	_, sum, _ := parse(raw)
+	s := &snapshot{byHash: map[hash]*entry{sum: {hash: sum}}}
+	b.ReportAllocs()
+	for b.Loop() {
+		_, sum, ok := parse(raw)
+		if !ok || s.find(sum) == nil {
+			b.Fatal("key not found")
+		}
+	}
+}

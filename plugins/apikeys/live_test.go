@@ -1,0 +1,165 @@
+package apikeys
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/picobase/picobase/migrations"
+	"github.com/pocketbase/dbx"
+	"github.com/pocketbase/pocketbase/tools/types"
+)
+
+const patience = 10 * time.Second
+
+// stream opens a realtime connection and returns its client id, its events and
+// a channel that is closed when the server ends it.
+func (f *fixture) stream() (clientID string, events <-chan string, ended <-chan struct{}) {
+	f.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	f.t.Cleanup(cancel)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, f.url+"/api/realtime", nil)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil || response.StatusCode != http.StatusOK {
+		f.t.Fatalf("connect: %v %v", response, err)
+	}
+	out, done := make(chan string, 100), make(chan struct{})
+	go func() {
+		defer close(done)
+		defer response.Body.Close()
+		lines := bufio.NewScanner(response.Body)
+		for lines.Scan() {
+			if data, ok := strings.CutPrefix(lines.Text(), "data:"); ok {
+				out <- data
+			}
+		}
+	}()
+	var hello struct {
+		ClientID string `json:"clientId"`
+	}
+	if err := json.Unmarshal([]byte(<-out), &hello); err != nil {
+		f.t.Fatal(err)
+	}
+	return hello.ClientID, out, done
+}
+
+func (f *fixture) subscribe(clientID, key string, topics ...string) answer {
+	f.t.Helper()
+	return f.do(call{method: "POST", path: "/api/realtime", key: key, body: map[string]any{"clientId": clientID, "subscriptions": topics}})
+}
+
+func waitFor(t *testing.T, what string, ended <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		t.Fatal(what + " did not happen in time")
+	}
+}
+
+func TestRealtimeScopes(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	key := f.secret("records:read:posts")
+	id, events, _ := f.stream()
+	for topic, want := range map[string]string{
+		"posts/*":            "",
+		"posts":              "",
+		"posts/" + f.post.Id: "",
+		"an-apps-own-topic":  "",
+		"comments/*":         "api_key_scope_required",
+		"_superusers/*":      "api_key_not_allowed",
+		`posts/*?options={"query":{"expand":"author"}}`:                                   "api_key_scope_required",
+		`posts/*?options=%7B%22query%22%3A%7B%22filter%22%3A%22author.email~'a'%22%7D%7D`: "api_key_scope_required",
+	} {
+		if got := f.subscribe(id, key, topic); got.code != want {
+			t.Errorf("subscribe %s: %d %s, want %q", topic, got.status, got.raw, want)
+		}
+	}
+	if got := f.subscribe(id, key, "posts/*"); got.status != 204 {
+		t.Fatalf("subscribe: %s", got.raw)
+	}
+	f.do(call{method: "PATCH", path: listPosts + "/" + f.post.Id, token: f.superuser, body: map[string]any{"title": "changed"}})
+	select {
+	case event := <-events:
+		if !strings.Contains(event, `"changed"`) {
+			t.Errorf("event %s", event)
+		}
+	case <-time.After(patience):
+		t.Error("no event for a locked collection with a secret key")
+	}
+}
+
+func TestRevocationEndsStreams(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.openRules()
+	for _, kind := range []Kind{Publishable, Secret} {
+		raw, id := f.key(createInput{Kind: kind})
+		other, _ := f.key(createInput{Kind: kind})
+		client, _, ended := f.stream()
+		otherClient, _, otherEnded := f.stream()
+		for c, key := range map[string]string{client: raw, otherClient: other} {
+			if got := f.subscribe(c, key, "posts/*"); got.status != 204 {
+				t.Fatalf("subscribe: %d %s", got.status, got.raw)
+			}
+		}
+		if got := f.do(call{method: "DELETE", path: "/api/v1/keys/" + id, token: f.superuser}); got.status != 200 {
+			t.Fatalf("revoke: %s", got.raw)
+		}
+		waitFor(t, "the end of the revoked key's stream", ended)
+		select {
+		case <-otherEnded:
+			t.Errorf("the stream of another %s key ended too", kind)
+		default:
+		}
+	}
+}
+
+func TestExpiryEndsStreams(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.openRules()
+	soon := time.Now().Add(1200 * time.Millisecond)
+	raw, _ := f.key(createInput{Kind: Publishable, Expires: &soon})
+	client, _, ended := f.stream()
+	if got := f.subscribe(client, raw, "posts/*"); got.status != 204 {
+		t.Fatalf("subscribe: %d %s", got.status, got.raw)
+	}
+	if err := f.plugin.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer f.plugin.Stop(context.Background())
+	waitFor(t, "the end of the expired key's stream", ended)
+}
+
+// The command line makes keys in a process of its own.
+func TestForeignChangesAreSeen(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	raw, id := f.key(createInput{Kind: Publishable})
+	if err := f.plugin.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer f.plugin.Stop(context.Background())
+	// Past all hooks, as another process's write is.
+	revoked := types.NowDateTime()
+	_, err := f.app.NonconcurrentDB().Update(migrations.KeysCollection,
+		dbx.Params{"revoked": revoked, "updated": revoked.Add(time.Second)}, dbx.HashExp{"id": id}).Execute()
+	if err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(patience)
+	for f.do(call{method: "GET", path: "/api/health", key: raw}).code != "api_key_revoked" {
+		if time.Now().After(deadline) {
+			t.Fatal("another process's change was not seen")
+		}
+	}
+}

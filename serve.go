@@ -1,0 +1,163 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+	"github.com/picobase/picobase/internal/secret"
+	"github.com/picobase/picobase/internal/tenant"
+	"github.com/spf13/cobra"
+)
+
+// hostCommand annotates the commands that operators run, not developers.
+const hostCommand = "picobase.host"
+
+// memoryShare is how much of the container's memory Go may use before its
+// collector works harder. SQLite's page caches are outside of Go's count.
+const memoryShare = 0.7
+
+type serveOptions struct {
+	http, https, apiKeys, logFormat string
+	domains, origins                []string
+}
+
+func newServe(cfg *tenant.Config) *cobra.Command {
+	var o serveOptions
+	cmd := &cobra.Command{
+		Use:         "serve [domain(s)]",
+		Short:       "Serve one project (default at 127.0.0.1:8090, or at 0.0.0.0:$PORT)",
+		Args:        cobra.ArbitraryArgs,
+		Annotations: map[string]string{hostCommand: "yes"},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.domains = args
+			return serve(cmd, *cfg, o)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.http, "http", "", "address to listen on (default 127.0.0.1:8090; with domains 0.0.0.0:80)")
+	flags.StringVar(&o.https, "https", "", "address to listen on with TLS (with domains 0.0.0.0:443)")
+	flags.StringVar(&o.apiKeys, "api-keys", "on", "off lets requests without an API key pass")
+	flags.StringSliceVar(&o.origins, "origins", nil, "allowed CORS origins, in place of the settings")
+	flags.StringVar(&o.logFormat, "log-format", "text", "text or json")
+	flags.DurationVar(&cfg.DrainTimeout, "drain-timeout", 0, "how long a stop waits for requests in flight (default 20s)")
+	return cmd
+}
+
+func serve(cmd *cobra.Command, cfg tenant.Config, o serveOptions) error {
+	serveConfig, err := o.complete(&cfg)
+	if err != nil {
+		return err
+	}
+	logger, err := newLogger(o.logFormat, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	if _, err := memlimit.SetGoMemLimitWithOpts(memlimit.WithRatio(memoryShare)); err != nil {
+		logger.Debug("no memory limit found, none set", "reason", err)
+	}
+	cfg.Logger = logger
+	t, err := tenant.New(cfg)
+	if err != nil {
+		return err
+	}
+	if err := t.Bootstrap(); err != nil {
+		return fmt.Errorf("open %s: %w", cfg.DataDir, err)
+	}
+	serveConfig.Started = func(s tenant.Started) { announce(cmd.OutOrStdout(), logger, o.logFormat, s) }
+	if err := t.Serve(cmd.Context(), serveConfig); err != nil {
+		return err
+	}
+	logger.Info("stopped")
+	return nil
+}
+
+// complete reads the environment and fills what no flag named.
+func (o serveOptions) complete(cfg *tenant.Config) (tenant.ServeConfig, error) {
+	switch o.apiKeys {
+	case "on":
+	case "off":
+		cfg.APIKeysOff = true
+	default:
+		return tenant.ServeConfig{}, fmt.Errorf("--api-keys: %q is neither on nor off", o.apiKeys)
+	}
+	cfg.Origins = o.origins
+	cfg.ProjectID = os.Getenv("PICOBASE_PROJECT_ID")
+	key, err := secret.FromEnv(os.LookupEnv, "PICOBASE_PLATFORM_PUBLIC_KEY")
+	if err != nil {
+		return tenant.ServeConfig{}, err
+	}
+	cfg.PlatformPublicKey = key.Reveal()
+
+	s := tenant.ServeConfig{HTTP: o.http, HTTPS: o.https, Domains: o.domains, SuperuserEmail: os.Getenv("PICOBASE_SUPERUSER_EMAIL")}
+	if s.SuperuserPassword, err = secret.FromEnv(os.LookupEnv, "PICOBASE_SUPERUSER_PASSWORD"); err != nil {
+		return s, err
+	}
+	if (s.SuperuserEmail == "") != s.SuperuserPassword.IsZero() {
+		return s, fmt.Errorf("PICOBASE_SUPERUSER_EMAIL and PICOBASE_SUPERUSER_PASSWORD go together: set both or neither")
+	}
+	port := os.Getenv("PORT")
+	switch {
+	case len(o.domains) > 0:
+		s.HTTP, s.HTTPS = orDefault(s.HTTP, "0.0.0.0:80"), orDefault(s.HTTPS, "0.0.0.0:443")
+	case s.HTTP == "" && s.HTTPS == "" && port != "":
+		if number, err := strconv.ParseUint(port, 10, 16); err != nil || number == 0 {
+			return s, fmt.Errorf("PORT: %q is not a port number", port)
+		}
+		s.HTTP = net.JoinHostPort("0.0.0.0", port)
+	case s.HTTPS == "":
+		s.HTTP = orDefault(s.HTTP, "127.0.0.1:8090")
+	}
+	return s, nil
+}
+
+func orDefault(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}
+
+func newLogger(format string, w io.Writer) (*slog.Logger, error) {
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, nil)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, nil)), nil
+	}
+	return nil, fmt.Errorf("--log-format: %q is neither text nor json", format)
+}
+
+// announce tells what a person needs to go on: where the server is and, at the
+// first start, the keys.
+func announce(w io.Writer, logger *slog.Logger, format string, s tenant.Started) {
+	if format == "json" {
+		logger.Info("started", "url", s.URL, "version", version)
+		for _, key := range s.FirstKeys {
+			logger.Info("first API key, shown this once", "kind", key.Kind, "id", key.ID, "key", key.Key)
+		}
+		if s.InstallerURL != "" {
+			logger.Info("no superuser yet: make one here within 30 minutes", "url", s.InstallerURL)
+		}
+		return
+	}
+	fmt.Fprintf(w, "\nPicoBase %s is running.\n\n", version)
+	fmt.Fprintf(w, "  API        %s/api/\n", s.URL)
+	fmt.Fprintf(w, "  Dashboard  %s/_/\n", s.URL)
+	if s.InstallerURL != "" {
+		fmt.Fprintf(w, "\nThere is no superuser yet. Make the first one here within 30 minutes:\n\n  %s\n", s.InstallerURL)
+	}
+	if len(s.FirstKeys) == 0 {
+		fmt.Fprintln(w)
+		return
+	}
+	fmt.Fprintf(w, "\nThese API keys were made for this new folder. Keep them: they are never shown again.\n\n")
+	for _, key := range s.FirstKeys {
+		fmt.Fprintf(w, "  %-12s %s\n", key.Kind, key.Key)
+	}
+	fmt.Fprintf(w, "\nTry it:\n\n  curl -H 'X-API-Key: %s' %s/api/health\n\n", s.FirstKeys[0].Key, s.URL)
+}
