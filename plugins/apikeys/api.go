@@ -60,13 +60,13 @@ func (p *Plugin) create(e *core.RequestEvent) error {
 		return asAPIError(err)
 	}
 	caller := httpapi.CallerOf(e)
-	if err := p.checkStrength(caller, record); err != nil {
-		return httpapi.Error(err)
-	}
 	record.Set("createdBy", string(caller.Kind)+":"+caller.Name)
 	raw, err := p.mint(record)
 	if err != nil {
 		return err
+	}
+	if err := p.checkStrength(caller, record); err != nil {
+		return httpapi.Error(err)
 	}
 	if err := p.cfg.Transact(e, func(tx core.App) error { return tx.Save(record) }); err != nil {
 		return err
