@@ -162,7 +162,8 @@ func (p *Plugin) apply(record *core.Record, in updateInput) error {
 		if in.Expires.value != nil && !in.Expires.value.After(p.cfg.Now()) {
 			return apierr.Invalid("expires", "must be in the future.")
 		}
-		record.Set("expires", valueOf(in.Expires.value))
+		// To the millisecond, as it is stored.
+		record.Set("expires", valueOf(in.Expires.value).Truncate(time.Millisecond))
 	}
 	if in.AllowedIPs.present {
 		if err := setAllowedIPs(record, valueOf(in.AllowedIPs.value)); err != nil {
