@@ -50,7 +50,7 @@ func run(args []string) error {
 
 	connect := connector(&cfg)
 	root.AddCommand(newServe(&cfg))
-	root.AddCommand(cli.NewKeys(connect), cli.NewUsage(connect), cli.NewLogs(connect))
+	root.AddCommand(cli.NewKeys(connect), cli.NewUsage(connect), cli.NewLogs(connect), cli.NewHealthcheck())
 	superuser, err := newSuperuser(args, cfg)
 	if err != nil {
 		return err

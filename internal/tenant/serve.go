@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -54,6 +56,9 @@ type Started struct {
 // Serve answers requests until ctx ends or the server fails, then ends the app.
 // The app must be bootstrapped.
 func (t *Tenant) Serve(ctx context.Context, cfg ServeConfig) error {
+	if err := t.useOwnTempDir(); err != nil {
+		return err
+	}
 	if err := t.createSuperuser(cfg); err != nil {
 		return err
 	}
@@ -77,6 +82,32 @@ func (t *Tenant) Serve(ctx context.Context, cfg ServeConfig) error {
 		err := t.Close()
 		return errors.Join(err, <-failed)
 	}
+}
+
+// tempDirName is the folder for uploads in progress, inside of the data folder.
+const tempDirName = ".pico_tmp"
+
+// useOwnTempDir keeps large uploads, which Go and PocketBase put into temporary
+// files, inside of the data folder: the only place that a container can write.
+func (t *Tenant) useOwnTempDir() error {
+	dir, err := filepath.Abs(filepath.Join(t.App.DataDir(), tempDirName))
+	if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(dir); err != nil { // left by a process that was killed
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	t.App.OnBackupCreate().Bind(&hook.Handler[*core.BackupEvent]{
+		Id: "picoTempDir",
+		Func: func(e *core.BackupEvent) error {
+			e.Exclude = append(e.Exclude, tempDirName)
+			return e.Next()
+		},
+	})
+	return os.Setenv("TMPDIR", dir)
 }
 
 // bindServe adds the plugins' routes to the server, and starts what they run in
