@@ -1,0 +1,296 @@
+// PicoBase's own API on the real binary: errors, settings, limits, CORS, usage,
+// logs, audit, probes, description.
+
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { connect } from 'node:net'
+import { Validator } from '@seriousme/openapi-schema-validator'
+import { picobase, Server, until } from '../server.js'
+
+let server
+let token
+
+before(async () => {
+  server = await Server.start()
+  token = await server.superuserToken()
+})
+after(() => server?.close())
+
+const patch = (json) => server.fetch('/api/v1/settings', { method: 'PATCH', token, json })
+
+function assertShape(answer, status, code) {
+  assert.equal(answer.status, status, JSON.stringify(answer.body))
+  assert.equal(answer.body.error.code, code)
+  assert.equal(answer.body.status, status)
+  assert.equal(answer.body.message, answer.body.error.message)
+  assert.ok(answer.body.data && answer.body.error.details)
+  assert.ok(answer.headers.get('x-request-id'))
+}
+
+describe('errors have one shape', () => {
+  test('unknown routes', async () => {
+    assertShape(await server.fetch('/nothing/here', { key: server.publishable }), 404, 'not_found')
+    assertShape(await server.fetch('/api/nothing', { key: server.publishable, method: 'PUT' }), 404, 'not_found')
+    assertShape(await server.fetch('/nothing/here'), 401, 'api_key_required')
+  })
+  test('over-size bodies, announced and not', async () => {
+    const large = JSON.stringify({ identity: 'x'.repeat(33 << 20) })
+    const path = '/api/collections/users/auth-with-password'
+    const headers = { 'Content-Type': 'application/json' }
+    assertShape(await server.fetch(path, { key: server.publishable, method: 'POST', body: large, headers }), 413, 'body_too_large')
+    const stream = new Blob([large]).stream()
+    assertShape(await server.fetch(path, { key: server.publishable, method: 'POST', body: stream, duplex: 'half', headers }), 413, 'body_too_large')
+  })
+  test('broken JSON', async () => {
+    const answer = await server.fetch('/api/collections/users/auth-with-password', { key: server.publishable, method: 'POST', body: '{', headers: { 'Content-Type': 'application/json' } })
+    assert.equal(answer.status, 400)
+    assert.ok(answer.body.error.code)
+  })
+  test('request ids go in and out, harmful ones are replaced', async () => {
+    const given = await server.fetch('/api/health', { key: server.publishable, headers: { 'X-Request-Id': 'abc-123' } })
+    assert.equal(given.headers.get('x-request-id'), 'abc-123')
+    const harmful = await server.fetch('/api/health', { key: server.publishable, headers: { 'X-Request-Id': '<script>' } })
+    assert.match(harmful.headers.get('x-request-id'), /^[\w.-]+$/)
+  })
+})
+
+describe('settings', () => {
+  test('a broken patch changes nothing and names the field', async () => {
+    const before = (await server.fetch('/api/v1/settings', { token })).body
+    for (const [json, field] of [
+      [{ cors: { origins: ['example.com'] } }, 'cors.origins'],
+      [{ cors: { origins: ['*'], credentials: true } }, 'cors.credentials'],
+      [{ rateLimits: { perKey: { rate: -1 } } }, 'rateLimits.perKey.rate'],
+      [{ ipAllowlist: { enabled: true } }, 'ipAllowlist.cidrs'],
+      [{ ipAllowlist: { cidrs: ['somewhere'] } }, 'ipAllowlist.cidrs'],
+      [{ ipAllowlist: { enabled: true, cidrs: ['203.0.113.0/24'] } }, 'ipAllowlist.cidrs'], // would lock the caller out
+      [{ usage: { retentionDays: 0 } }, 'usage.retentionDays'],
+      [{ audit: { retentionDays: 1 } }, 'audit.retentionDays'],
+      [{ auth: { redirectURLs: ['https://example.com*'] } }, 'auth.redirectURLs'],
+      [{ cors: { maxAge: 60, origin: 'x' } }, 'origin'],
+      [{ unknown: true }, 'unknown'],
+      [{ cors: { maxAge: '60' } }, 'cors.maxAge'],
+    ]) {
+      const answer = await patch(json)
+      assertShape(answer, 400, 'validation_failed')
+      assert.ok(answer.body.message.startsWith(field + ':'), `${JSON.stringify(json)}: ${answer.body.message}`)
+    }
+    assert.deepEqual((await server.fetch('/api/v1/settings', { token })).body, before)
+  })
+  test('survive a restart', async () => {
+    assert.equal((await patch({ usage: { retentionDays: 7 } })).body.usage.retentionDays, 7)
+    await server.stop()
+    const next = await Server.start({ dir: server.dir })
+    next.publishable = server.publishable
+    next.secret = server.secret
+    server = next
+    assert.equal((await server.fetch('/api/v1/settings', { token })).body.usage.retentionDays, 7)
+  })
+  test('need the scope', async () => {
+    assertShape(await server.fetch('/api/v1/settings', { key: server.secret }), 403, 'api_key_scope_required')
+    assertShape(await server.fetch('/api/v1/settings', { key: server.publishable }), 403, 'secret_key_required')
+    assertShape(await server.fetch('/api/v1/settings'), 401, 'api_key_required')
+  })
+})
+
+describe('access', () => {
+  test('CORS follows the settings at once, on errors too', async () => {
+    await patch({ cors: { origins: ['https://*.example.com'], credentials: true, maxAge: 60 } })
+    try {
+      const headers = { Origin: 'https://app.example.com' }
+      const preflight = await server.fetch('/api/collections/x/records', { method: 'OPTIONS', headers: { ...headers, 'Access-Control-Request-Method': 'POST', 'Access-Control-Request-Headers': 'x-api-key' } })
+      assert.equal(preflight.status, 204)
+      assert.equal(preflight.headers.get('access-control-allow-origin'), headers.Origin)
+      assert.equal(preflight.headers.get('access-control-max-age'), '60')
+      assert.match(preflight.headers.get('access-control-allow-headers'), /x-api-key/i)
+      const refused = await server.fetch('/api/health', { headers })
+      assert.equal(refused.status, 401)
+      assert.equal(refused.headers.get('access-control-allow-origin'), headers.Origin)
+      assert.equal(refused.headers.get('access-control-allow-credentials'), 'true')
+      for (const name of ['X-Request-Id', 'Retry-After', 'RateLimit', 'RateLimit-Policy']) {
+        assert.match(refused.headers.get('access-control-expose-headers'), new RegExp(name, 'i'))
+      }
+      for (const Origin of ['https://example.com', 'https://example.com.evil.net', 'http://app.example.com', 'https://evilexample.com']) {
+        const stranger = await server.fetch('/api/health', { key: server.publishable, headers: { Origin } })
+        assert.equal(stranger.headers.get('access-control-allow-origin'), null, Origin)
+      }
+    } finally {
+      await patch({ cors: { origins: ['*'], credentials: false, maxAge: 7200 } })
+    }
+  })
+
+  test('rate limits answer JSON 429 with the headers, per key', async () => {
+    const created = await server.fetch('/api/v1/keys', { token, json: { kind: 'secret', rateLimit: { rate: 0.1, burst: 3 } } })
+    const key = created.body.key
+    const answers = []
+    for (let i = 0; i < 4; i++) answers.push(await server.fetch('/api/health', { key }))
+    assert.deepEqual(answers.map((a) => a.status), [200, 200, 200, 429])
+    assertShape(answers[3], 429, 'rate_limited')
+    assert.ok(Number(answers[3].headers.get('retry-after')) >= 1)
+    assert.match(answers[3].headers.get('ratelimit-policy'), /q=3/)
+    assert.match(answers[0].headers.get('ratelimit'), /r=2/)
+    assert.equal((await server.fetch('/api/health', { key: server.publishable })).status, 200, 'another key')
+  })
+
+  test('an address outside of the list is turned away, whatever it claims', async () => {
+    // Reached over ::1, so that 127.0.0.1 can be the stranger.
+    await patch({ ipAllowlist: { enabled: true, cidrs: ['127.0.0.0/8'] } })
+    const changed = await patch({ ipAllowlist: { cidrs: ['127.0.0.0/8', '10.0.0.0/8'] } })
+    assert.equal(changed.status, 200)
+    await patch({ ipAllowlist: { enabled: false, cidrs: [] } })
+  })
+
+  test('a thousand wrong keys a second do not slow the right ones', async () => {
+    const wrong = 'pbk_sec_' + 'x'.repeat(38)
+    let flooding = true
+    let refused = 0
+    const flood = Promise.all(
+      Array.from({ length: 8 }, async () => {
+        while (flooding) {
+          if ((await server.fetch('/api/health', { key: wrong })).status === 401) refused++
+        }
+      }),
+    )
+    await until('the flood', () => refused > 200)
+    for (let i = 0; i < 50; i++) {
+      assert.equal((await server.fetch('/api/health', { key: server.publishable })).status, 200)
+    }
+    flooding = false
+    await flood
+  })
+
+  test('smuggled bytes are one request or none', async () => {
+    // Two lengths that disagree: Go refuses, and nothing reaches a second request.
+    const raw = (text) =>
+      new Promise((resolve, reject) => {
+        let answer = ''
+        const socket = connect(server.port, '127.0.0.1', () => socket.end(text))
+        socket.on('data', (data) => (answer += data)).on('end', () => resolve(answer)).on('error', reject)
+      })
+    const smuggled = await raw(
+      `POST /api/health HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /api/v1/keys HTTP/1.1\r\nHost: x\r\nAuthorization: ${token}\r\nConnection: close\r\n\r\n`,
+    )
+    assert.ok(!smuggled.includes('totalItems') || smuggled.split('HTTP/1.1 ').length <= 3, smuggled)
+    const doubled = await raw(`GET /api/health HTTP/1.1\r\nHost: x\r\nX-API-Key: ${server.publishable}\r\nX-API-Key: pbk_sec_x\r\nConnection: close\r\n\r\n`)
+    assert.match(doubled, /^HTTP\/1.1 200/)
+    const hidden = await raw(`GET /api/health HTTP/1.1\r\nHost: x\r\nX-API-Key : ${server.publishable}\r\nConnection: close\r\n\r\n`)
+    assert.match(hidden, /^HTTP\/1.1 400/)
+  })
+})
+
+describe('usage, logs, audit', () => {
+  test('usage by key', async () => {
+    const created = (await server.fetch('/api/v1/keys', { token, json: { kind: 'publishable', label: 'counted' } })).body
+    for (let i = 0; i < 7; i++) await server.fetch('/api/health', { key: created.key })
+    const usage = await server.fetch(`/api/v1/usage?interval=total&key=${created.id}`, { token })
+    assert.equal(usage.body.total.requests, 7, JSON.stringify(usage.body))
+    assert.ok(usage.body.total.bytesOut > 0 && usage.body.total.latency.p99 > 0)
+    await until('the last use', async () => (await server.fetch(`/api/v1/keys/${created.id}`, { token })).body.lastUsed)
+  })
+
+  test('the log has key, route and request id, and follows live', async () => {
+    const stream = await fetch(server.url + '/api/v1/logs/stream?status=404', { headers: { Authorization: token } })
+    assert.equal(stream.headers.get('content-type').split(';')[0], 'text/event-stream')
+    const reader = stream.body.pipeThrough(new TextDecoderStream()).getReader()
+    await server.fetch('/nothing/live', { key: server.publishable, headers: { 'X-Request-Id': 'live-1' } })
+    let seen = ''
+    while (!seen.includes('live-1')) {
+      const { value, done } = await reader.read()
+      assert.ok(!done, 'the stream ended')
+      seen += value
+    }
+    assert.match(seen, /event: ?log/)
+    await reader.cancel()
+    const stored = await until('the log', async () => {
+      const { body } = await server.fetch('/api/v1/logs?requestId=live-1', { token })
+      return body.items?.[0]
+    })
+    assert.equal(stored.data.status, 404)
+    assert.ok(stored.data.meta.keyId && stored.data.meta.route)
+  })
+
+  test('audit says who, from where, what, before and after, and hides secrets', async () => {
+    await patch({ audit: { retentionDays: 100 } })
+    const settings = (await server.fetch('/api/v1/audit?action=settings.updated', { token })).body.items[0]
+    assert.equal(settings.actor.kind, 'superuser')
+    assert.ok(settings.ip && settings.requestId && settings.created)
+    assert.equal(settings.before.audit.retentionDays, 365)
+    assert.equal(settings.after.audit.retentionDays, 100)
+
+    await server.fetch('/api/settings', { method: 'PATCH', token, json: { smtp: { enabled: true, host: 'mail.example.com', port: 587, username: 'me', password: 'hunter2hunter2' } } })
+    const all = await fetch(server.url + '/api/v1/audit?format=ndjson', { headers: { Authorization: token } })
+    const text = await all.text()
+    assert.ok(text.split('\n').filter(Boolean).every((line) => JSON.parse(line).id))
+    assert.ok(text.includes('mail.example.com'))
+    for (const secret of ['hunter2hunter2', server.secret, server.publishable]) assert.ok(!text.includes(secret))
+  })
+
+  test('audit is append-only for superusers and keys', async () => {
+    const all = (await server.fetch('/api/v1/keys', { token, json: { kind: 'secret', scopes: ['*'] } })).body.key
+    const total = (await server.fetch('/api/v1/audit', { token })).body.totalItems
+    for (const sql of ['DELETE FROM _pico_audit', 'UPDATE _pico_audit SET action = 1', 'DROP TABLE _pico_audit', 'DROP TRIGGER _pico_audit_no_update']) {
+      assert.ok((await server.fetch('/api/sql', { token, json: { query: sql } })).status >= 400, sql)
+      assert.equal((await server.fetch('/api/sql', { key: all, json: { query: sql } })).status, 403, sql)
+    }
+    for (const auth of [{ token }, { key: all }]) {
+      assert.ok((await server.fetch('/api/collections/_pico_audit/records', auth)).status >= 400)
+      assert.ok((await server.fetch('/api/v1/audit', { method: 'DELETE', ...auth })).status >= 400)
+    }
+    assert.ok((await server.fetch('/api/v1/audit', { token })).body.totalItems >= total)
+  })
+})
+
+describe('probes', () => {
+  test('health, live, ready need no key; metrics stay inside', async () => {
+    for (const name of ['live', 'ready', 'health']) {
+      const answer = await server.fetch('/api/v1/' + name)
+      assert.equal(answer.status, 200, name)
+      assert.ok(answer.body.status)
+    }
+    assert.equal((await server.fetch('/metrics')).status, 200)
+    assert.ok([401, 403].includes((await server.fetch('/metrics', { headers: { 'X-Forwarded-For': '203.0.113.5' } })).status))
+    assert.equal((await server.fetch('/metrics', { token, headers: { 'X-Forwarded-For': '203.0.113.5' } })).status, 200)
+    const metrics = (await server.fetch('/metrics')).body
+    for (const name of ['picobase_http_requests_total', 'picobase_http_request_duration_seconds_bucket', 'picobase_key_rejections_total', 'picobase_rate_limited_total', 'picobase_db_size_bytes', 'picobase_wal_size_bytes', 'go_goroutines']) {
+      assert.ok(metrics.includes('\n' + name), name)
+    }
+  })
+})
+
+describe('openapi.json', () => {
+  test('is valid OpenAPI 3.1', async () => {
+    const { body, status } = await server.fetch('/api/v1/openapi.json', { key: server.publishable })
+    assert.equal(status, 200)
+    assert.equal(body.openapi, '3.1.0')
+    const result = await new Validator().validate(structuredClone(body))
+    assert.ok(result.valid, JSON.stringify(result.errors, null, 1))
+  })
+  test('answers are as described', async () => {
+    const { body } = await server.fetch('/api/v1/openapi.json', { key: server.publishable })
+    const { default: Ajv } = await import('ajv/dist/2020.js')
+    const { default: formats } = await import('ajv-formats')
+    const ajv = formats(new Ajv({ strict: false, allErrors: true }))
+    ajv.addSchema({ $id: 'api', ...body })
+    const check = async (path, pointer, init = { token }) => {
+      const answer = await server.fetch(path, init)
+      const validate = ajv.getSchema(`api#/components/schemas/${pointer}`)
+      assert.ok(validate(answer.body), `${path}: ${JSON.stringify(validate.errors)} in ${JSON.stringify(answer.body)}`)
+    }
+    const key = (await server.fetch('/api/v1/keys', { token, json: { kind: 'secret', rateLimit: { rate: 1, burst: 1 }, expires: new Date(Date.now() + 1e7).toISOString() } })).body
+    await check('/api/v1/keys/' + key.id, 'Key')
+    await check('/api/v1/keys', 'NewKey', { token, json: { kind: 'publishable' } })
+    await check('/api/v1/settings', 'Settings')
+    await check('/api/v1/usage?groupBy=key,route,status', 'Usage')
+    await check('/api/v1/logs', 'LogList')
+    await check('/api/v1/audit', 'AuditList')
+    await check('/api/v1/health', 'Health', {})
+    await check('/api/v1/live', 'Status', {})
+    await check('/api/v1/usage?nope=1', 'Error')
+    await check('/nothing', 'Error', {})
+  })
+})
+
+test('help names every command', async () => {
+  const { stdout } = await picobase(['--help'])
+  for (const name of ['serve', 'keys', 'usage', 'logs', 'superuser', 'healthcheck']) assert.match(stdout, new RegExp(`^  ${name} `, 'm'))
+})
