@@ -204,9 +204,6 @@ func TestActors(t *testing.T) {
 	if it := tt.trail(t); it[len(it)-1].IP != "" {
 		t.Errorf("the command line has the address %q", it[len(it)-1].IP)
 	}
-	if len(tt.trail(t)) == 0 {
-		t.Fatal("empty")
-	}
 	tt.plugin.requests.Range(func(any, any) bool { t.Error("a finished request is still known"); return false })
 }
 
