@@ -16,7 +16,10 @@ import (
 	"github.com/pocketbase/pocketbase/tools/types"
 )
 
-const maxLogsPerPage = 500
+const (
+	defaultLogsPerPage = 50
+	maxLogsPerPage     = 500
+)
 
 // logFields are the fields that a filter may use, as in PocketBase's own API.
 var logFields = []string{"id", "created", "level", "message", "data", `^data\.[\w\.\:]*\w+$`}
@@ -65,7 +68,7 @@ func parseLogList(raw string) (list logList, err error) {
 	if list.page, err = q.number("page", 1, math.MaxInt32); err != nil {
 		return list, err
 	}
-	if list.perPage, err = q.number("perPage", search.DefaultPerPage, maxLogsPerPage); err != nil {
+	if list.perPage, err = q.number("perPage", defaultLogsPerPage, maxLogsPerPage); err != nil {
 		return list, err
 	}
 	if list.requests, err = parseRequestFilter(q); err != nil {

@@ -92,7 +92,7 @@ func TestLogs(t *testing.T) {
 		t.Fatal(err)
 	}
 	item := list["items"].([]any)[0].(map[string]any)
-	if list["page"] != 1.0 || list["perPage"] != 30.0 || list["totalItems"] != 1.0 || list["totalPages"] != 1.0 ||
+	if list["page"] != 1.0 || list["perPage"] != 50.0 || list["totalItems"] != 1.0 || list["totalPages"] != 1.0 ||
 		len(item) != 5 || item["id"] == "" || item["created"] != "2026-01-31 10:00:01.000Z" || item["level"] != 8.0 {
 		t.Errorf("got %s", body)
 	}
