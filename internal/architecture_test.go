@@ -1,0 +1,107 @@
+// Package internal_test holds the import rule of docs/ARCHITECTURE.md.
+package internal_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/picobase/picobase/"
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+	// TestImports and XTestImports count too: a test is code.
+	TestImports, XTestImports []string
+}
+
+// leaves may be imported by everything and import none of the rest.
+var leaves = []string{"apierr", "config", "httpapi", "scope", "secret", "token", "worker"}
+
+func TestImportRule(t *testing.T) {
+	t.Parallel()
+	packages := list(t)
+	if len(packages) < 15 {
+		t.Fatalf("found only %d packages", len(packages))
+	}
+	for _, p := range packages {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		for _, imported := range append(append(p.Imports, p.TestImports...), p.XTestImports...) {
+			if why := forbidden(name, imported); why != "" {
+				t.Errorf("%s imports %s: %s", name, imported, why)
+			}
+		}
+		for _, dep := range p.Deps {
+			if why := forbiddenDeep(name, dep); why != "" {
+				t.Errorf("%s depends on %s: %s", name, dep, why)
+			}
+		}
+	}
+}
+
+// forbidden judges a direct import.
+func forbidden(name, imported string) string {
+	own, isOwn := strings.CutPrefix(imported, module)
+	switch {
+	case !isOwn:
+		return ""
+	case isPlugin(name) && isPlugin(own) && folder(name) != folder(own):
+		return "plugins never import each other; they meet in internal/tenant"
+	case isPlugin(name) && !isLeaf(own) && !isPlugin(own) && own != "migrations":
+		return "plugins import leaves only"
+	case isLeaf(name) && !isLeaf(own):
+		return "a leaf imports nothing but leaves"
+	case name == "hooks" && !isLeaf(own):
+		return "hooks import leaves only"
+	case own == "internal/tenant" && name != "" && name != strings.TrimSuffix(module, "/") && name != "internal/platform":
+		return "only main and the platform build tenants"
+	}
+	return ""
+}
+
+// forbiddenDeep judges everything that ends up in the package.
+func forbiddenDeep(name, dep string) string {
+	thin := strings.HasPrefix(name, "internal/router") || strings.HasPrefix(name, "internal/cli") ||
+		strings.HasPrefix(name, "internal/platform/driver") ||
+		name == "internal/apierr" || name == "internal/scope" || name == "internal/config"
+	if thin && strings.HasPrefix(dep, "github.com/pocketbase/") {
+		return "it must not need PocketBase"
+	}
+	return ""
+}
+
+func isPlugin(name string) bool { return strings.HasPrefix(name, "plugins/") }
+
+func folder(name string) string { return strings.Split(name, "/")[1] }
+
+func isLeaf(name string) bool {
+	for _, leaf := range leaves {
+		if name == "internal/"+leaf {
+			return true
+		}
+	}
+	return false
+}
+
+func list(t *testing.T) (packages []goPackage) {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,Deps,TestImports,XTestImports", "../...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoder := json.NewDecoder(strings.NewReader(string(out)))
+	for {
+		var p goPackage
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+}
