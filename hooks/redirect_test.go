@@ -228,3 +228,11 @@ func TestErrorCode(t *testing.T) {
 		t.Errorf("the message has %d bytes", len(err.Message))
 	}
 }
+
+// TestRuleReadsLimitedBodies checks that the rule runs inside of the body limit.
+func TestRuleReadsLimitedBodies(t *testing.T) {
+	t.Parallel()
+	if rule := restrictRedirects(config.Default); rule.Priority <= apis.DefaultBodyLimitMiddlewarePriority {
+		t.Errorf("priority %d is outside of the body limit's %d", rule.Priority, apis.DefaultBodyLimitMiddlewarePriority)
+	}
+}
