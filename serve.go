@@ -57,7 +57,7 @@ func serve(cmd *cobra.Command, cfg tenant.Config, o serveOptions) error {
 	if err != nil {
 		return err
 	}
-	if _, err := memlimit.SetGoMemLimitWithOpts(memlimit.WithRatio(memoryShare)); err != nil {
+	if _, err := memlimit.Set(memlimit.WithRatio(memoryShare)); err != nil {
 		logger.Debug("no memory limit found, none set", "reason", err)
 	}
 	cfg.Logger = logger
