@@ -63,7 +63,7 @@ func openFolder(cfg tenant.Config) (*tenant.Tenant, error) {
 // made, so the folder's flags are read from args before cobra reads them.
 func newSuperuser(args []string, cfg tenant.Config) (*cobra.Command, error) {
 	early := pflag.NewFlagSet("early", pflag.ContinueOnError)
-	early.ParseErrorsWhitelist.UnknownFlags = true
+	early.ParseErrorsAllowlist.UnknownFlags = true
 	early.Usage = func() {}
 	folderFlags(early, &cfg)
 	_ = early.Parse(args) // cobra reports what is wrong

@@ -113,7 +113,7 @@ func tailLogs(ctx context.Context, c *Client, o logsOptions, out io.Writer) erro
 		}
 	}
 	if ctx.Err() != nil {
-		return nil //nolint:nilerr // the person stopped it
+		return nil // the person stopped it
 	}
 	return lines.Err()
 }

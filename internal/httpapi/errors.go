@@ -68,14 +68,14 @@ func decodeError(err error) error {
 
 // typeName says in JSON's words what a Go kind is.
 func typeName(kind string) string {
-	switch {
-	case kind == "bool":
+	switch kind {
+	case "bool":
 		return "true or false"
-	case kind == "string":
+	case "string":
 		return "a string"
-	case kind == "slice" || kind == "array":
+	case "slice", "array":
 		return "an array"
-	case kind == "struct" || kind == "map" || kind == "ptr":
+	case "struct", "map", "ptr":
 		return "an object"
 	default:
 		return "a number"

@@ -77,9 +77,9 @@ func (p *Plugin) handle(e *core.RequestEvent) error {
 // recovers too, but further in: this one also covers the middlewares between.
 func (p *Plugin) next(e *core.RequestEvent, requestID string) (err error) {
 	defer func() {
-		switch r := recover(); {
-		case r == nil:
-		case r == http.ErrAbortHandler: //nolint:errorlint // net/http compares it like this too
+		switch r := recover(); r {
+		case nil:
+		case http.ErrAbortHandler: // net/http's way to cut the connection
 			panic(r)
 		default:
 			err = httpapi.Error(errInternal.WithCause(fmt.Errorf("panic: %v", r)))

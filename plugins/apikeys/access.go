@@ -180,7 +180,7 @@ func never(p *Plugin, _ *core.RequestEvent, _ *httpapi.Key) error { return p.ref
 // files lets a key with the scope read protected files. PocketBase knows only
 // file tokens of people there, so the request gets one of a superuser on its way
 // in and loses it on its way out, before the request log sees the URL.
-func files(p *Plugin, e *core.RequestEvent, key *httpapi.Key) error {
+func files(_ *Plugin, e *core.RequestEvent, key *httpapi.Key) error {
 	c, err := e.App.FindCachedCollectionByNameOrId(e.Request.PathValue("collection"))
 	if err != nil || c.System || !key.Scopes.Allows(scope.Files) {
 		return e.Next()

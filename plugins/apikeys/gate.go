@@ -133,7 +133,7 @@ func (p *Plugin) loadOwner(e *core.RequestEvent, raw string) (bool, *apierr.Erro
 	}
 	record, err := e.App.FindAuthRecordByToken(raw, core.TokenTypeAuth)
 	if err != nil {
-		return false, nil //nolint:nilerr // an invalid token is no token, as in PocketBase
+		return false, nil // an invalid token is no token, as in PocketBase
 	}
 	e.Auth = record // PocketBase does not load it a second time
 	return true, nil

@@ -12,6 +12,6 @@ func diskSpace(path string) (free, total uint64, err error) {
 		return 0, 0, err
 	}
 	// The fields' types differ between systems; FreeBSD's Bavail can be negative.
-	size := uint64(stat.Bsize)                                         //nolint:unconvert,gosec // differs per system
-	return uint64(max(stat.Bavail, 0)) * size, stat.Blocks * size, nil //nolint:unconvert,gosec // differs per system
+	size := uint64(stat.Bsize)                                        
+	return uint64(max(stat.Bavail, 0)) * size, stat.Blocks * size, nil
 }
