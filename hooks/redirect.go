@@ -72,7 +72,7 @@ func restrictRedirects(settings func() *config.Settings) *hook.Handler[*core.Req
 // sign-ins, with the same tags, so that both read the same value from any body.
 type redirectForm struct {
 	RedirectURL string `form:"redirectURL" json:"redirectURL"`
-	RedirectUrl string `form:"redirectUrl" json:"redirectUrl"` // PocketBase's name, which counts in XML
+	RedirectUrl string `form:"redirectUrl" json:"redirectUrl"` //nolint:revive,staticcheck,nolintlint // PocketBase's name, which counts in XML
 }
 
 // redirectURL returns the URL that PocketBase is going to use.

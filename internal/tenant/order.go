@@ -27,8 +27,8 @@ const (
 	priorityAPIKeys     = apis.DefaultPanicRecoverMiddlewarePriority + 5
 	priorityRateLimit   = apis.DefaultPanicRecoverMiddlewarePriority + 6
 
-	// Once PocketBase knows who is calling.
-	priorityAudit = apis.DefaultSuperuserIPsWhitelistMiddlewarePriority + 2
+	// Innermost: it knows who is calling, and reads only bodies within the limit.
+	priorityAudit = apis.DefaultBodyLimitMiddlewarePriority + 1
 )
 
 // The order at the end of the process. PocketBase's graceful shutdown cancels

@@ -11,7 +11,7 @@ func diskSpace(path string) (free, total uint64, err error) {
 	if err := unix.Statfs(path, &stat); err != nil {
 		return 0, 0, err
 	}
-	// The fields' types differ between systems; FreeBSD's Bavail can be negative.
-	size := uint64(stat.Bsize)                                        
-	return uint64(max(stat.Bavail, 0)) * size, stat.Blocks * size, nil
+	// FreeBSD's Bavail can be negative.
+	size := uint64(stat.Bsize)                                         //nolint:gosec,nolintlint,unconvert // its type differs between systems
+	return uint64(max(stat.Bavail, 0)) * size, stat.Blocks * size, nil //nolint:nolintlint,unconvert // the same
 }
