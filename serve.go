@@ -152,7 +152,7 @@ func announce(w io.Writer, logger *slog.Logger, format string, s tenant.Started)
 		fmt.Fprintf(w, "\nThere is no superuser yet. Make the first one here within 30 minutes:\n\n  %s\n", s.InstallerURL)
 	}
 	if len(s.FirstKeys) == 0 {
-		fmt.Fprintln(w)
+		fmt.Fprintf(w, "\nKeys are only shown when they are made. For another one: picobase keys create --kind publishable\n\n")
 		return
 	}
 	fmt.Fprintf(w, "\nThese API keys were made for this new folder. Keep them: they are never shown again.\n\n")

@@ -6,12 +6,12 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/picobase/picobase/internal/httpapi"
+	"github.com/picobase/picobase/internal/routertest"
 	"github.com/picobase/picobase/plugins/openapi"
 	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/core"
@@ -77,28 +77,12 @@ func TestMiddlewareOrder(t *testing.T) {
 	}
 }
 
-// patternsOf lists a router's routes, which its type does not export.
-func patternsOf(group reflect.Value, prefix string) (patterns []string) {
-	group = reflect.Indirect(group)
-	prefix += group.FieldByName("Prefix").String()
-	children := group.FieldByName("children")
-	for i := range children.Len() {
-		child := reflect.Indirect(children.Index(i).Elem())
-		if child.FieldByName("children").IsValid() {
-			patterns = append(patterns, patternsOf(child, prefix)...)
-			continue
-		}
-		patterns = append(patterns, child.FieldByName("Method").String()+" "+prefix+child.FieldByName("Path").String())
-	}
-	return patterns
-}
-
 // Every route under /api/v1 is described, and everything described exists.
 func TestOpenAPIMatchesRoutes(t *testing.T) {
 	t.Parallel()
 	built := newTenant(t, Config{Version: "1.2.3"})
 	routes := map[string]bool{}
-	for _, pattern := range patternsOf(reflect.ValueOf(newRouter(t, built).RouterGroup), "") {
+	for _, pattern := range routertest.Patterns(newRouter(t, built)) {
 		if strings.Contains(pattern, " "+httpapi.PathPrefix+"/") {
 			routes[pattern] = true
 		}

@@ -4,32 +4,16 @@ import (
 	"bytes"
 	"mime/multipart"
 	"net/http"
-	"reflect"
 	"strings"
 	"testing"
 
+	"github.com/picobase/picobase/internal/routertest"
 	"github.com/picobase/picobase/internal/scope"
 	"github.com/picobase/picobase/migrations"
 	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/filesystem"
 )
-
-// patternsOf lists a router's routes, which its type does not export.
-func patternsOf(group reflect.Value, prefix string) (patterns []string) {
-	group = reflect.Indirect(group)
-	prefix += group.FieldByName("Prefix").String()
-	children := group.FieldByName("children")
-	for i := range children.Len() {
-		child := reflect.Indirect(children.Index(i).Elem())
-		if child.FieldByName("children").IsValid() {
-			patterns = append(patterns, patternsOf(child, prefix)...)
-			continue
-		}
-		patterns = append(patterns, child.FieldByName("Method").String()+" "+prefix+child.FieldByName("Path").String())
-	}
-	return patterns
-}
 
 // Every route of PocketBase is in exactly one of the tables, and every entry
 // of the tables is a route: an upgrade that adds or renames one fails here.
@@ -50,7 +34,7 @@ func TestTablesMatchRouter(t *testing.T) {
 		"GET /api/backups/{key}": true, // asks for a superuser's file token
 	}
 	routes := map[string]bool{}
-	for _, pattern := range patternsOf(reflect.ValueOf(r.RouterGroup), "") {
+	for _, pattern := range routertest.Patterns(r) {
 		routes[pattern] = true
 		_, ruled := secretRules[pattern]
 		count := 0
