@@ -66,14 +66,16 @@ func forbidden(name, imported string) string {
 
 // forbiddenDeep judges everything that ends up in the package.
 func forbiddenDeep(name, dep string) string {
-	thin := strings.HasPrefix(name, "internal/router") || strings.HasPrefix(name, "internal/cli") ||
-		strings.HasPrefix(name, "internal/platform/driver") ||
+	thin := within(name, "internal/router") || within(name, "internal/cli") || within(name, "internal/platform/driver") ||
 		name == "internal/apierr" || name == "internal/scope" || name == "internal/config"
 	if thin && strings.HasPrefix(dep, "github.com/pocketbase/") {
 		return "it must not need PocketBase"
 	}
 	return ""
 }
+
+// within reports whether name is the package dir or one below it.
+func within(name, dir string) bool { return name == dir || strings.HasPrefix(name, dir+"/") }
 
 func isPlugin(name string) bool { return strings.HasPrefix(name, "plugins/") }
 
