@@ -1,0 +1,201 @@
+// Command bench runs stock PocketBase and PicoBase side by side under the same
+// load and reports PicoBase as a ratio of stock. It is not a load test of
+// PocketBase: absolute numbers depend on the machine, only ratios are kept.
+//
+//	make bench                                # builds bin/picobase, then:
+//	go run ./bench                            # prints a table, writes docs/benchmarks.md
+//	go run ./bench -rounds 1 -duration 1s -out ""  # a quick look, nothing written
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// options is what a person can change about a run.
+type options struct {
+	rounds      int
+	duration    time.Duration
+	connections int
+	threads     int
+	picobase    string
+	stock       string
+	out         string
+}
+
+func main() {
+	opts, err := parseOptions(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		os.Exit(2)
+	}
+	if err := runUntilSignal(opts); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func runUntilSignal(opts options) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	err := run(ctx, opts, os.Stdout)
+	if ctx.Err() != nil {
+		return errors.New("interrupted: servers stopped, temporary files removed")
+	}
+	return err
+}
+
+// run is the whole benchmark. Everything it starts or creates is undone by its
+// deferred calls, whichever way it ends.
+func run(ctx context.Context, opts options, out io.Writer) error {
+	if err := requireWrk(); err != nil {
+		return err
+	}
+	if err := buildStock(ctx, opts.stock, out); err != nil {
+		return err
+	}
+	facts, err := readFacts(opts)
+	if err != nil {
+		return err
+	}
+
+	work, err := os.MkdirTemp("", "picobase-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(work) }()
+
+	stock := newServer("stock", opts.stock, filepath.Join(work, "stock"))
+	defer stock.stop()
+	if err := stock.startStock(ctx); err != nil {
+		return fmt.Errorf("start stock PocketBase: %w", err)
+	}
+
+	pico := newServer("picobase", opts.picobase, filepath.Join(work, "picobase"))
+	defer pico.stop()
+	if err := pico.startPicoBase(ctx); err != nil {
+		return fmt.Errorf("start PicoBase: %w", err)
+	}
+
+	for _, s := range []*server{stock, pico} {
+		fmt.Fprintf(out, "seeding %s with %d rows\n", s.name, seededRows)
+		if err := s.seed(ctx); err != nil {
+			return fmt.Errorf("seed %s: %w", s.name, err)
+		}
+	}
+
+	load, err := newWrk(work, opts)
+	if err != nil {
+		return err
+	}
+	res, err := measure(ctx, opts.rounds, load, stock, pico, out)
+	if err != nil {
+		return err
+	}
+
+	fmt.Fprintln(out)
+	printReport(out, res)
+	if opts.out == "" {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(opts.out), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(opts.out, markdown(facts, opts, res), 0o644); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\nwrote %s\n", opts.out)
+	return nil
+}
+
+// measure loads the two servers in turns. Round 0 warms both up and is not
+// counted. The server that goes first changes with every round, so that what
+// one leaves behind (a log flush, a checkpoint) does not always fall on the other.
+func measure(ctx context.Context, rounds int, load *wrk, stock, pico *server, out io.Writer) (results, error) {
+	res := newResults()
+
+	for round := 0; round <= rounds; round++ {
+		order := []*server{stock, pico}
+		if round%2 == 1 {
+			order = []*server{pico, stock}
+		}
+
+		for _, w := range workloads {
+			got := map[*server]sample{}
+			for _, s := range order {
+				one, err := load.run(ctx, s, w)
+				if err != nil {
+					return res, fmt.Errorf("%s on %s: %w", w.name, s.name, err)
+				}
+				got[s] = one
+			}
+			if round == 0 {
+				continue
+			}
+			res.add(w.name, pair{stock: got[stock], picobase: got[pico]})
+			fmt.Fprintf(out, "round %d/%d %-7s %6.0f → %6.0f req/s, p99 %6.1f → %6.1f ms\n", round, rounds, w.name,
+				got[stock].rate, got[pico].rate, got[stock].p99, got[pico].p99)
+		}
+		if round == 0 {
+			fmt.Fprintln(out, "warm-up done")
+		}
+	}
+
+	var err error
+	if res.stockPeak, err = stock.peakMemory(); err != nil {
+		return res, err
+	}
+	res.picobasePeak, err = pico.peakMemory()
+	return res, err
+}
+
+func parseOptions(args []string) (options, error) {
+	var o options
+	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
+	fs.IntVar(&o.rounds, "rounds", 5, "rounds that count; one warm-up round is added")
+	fs.DurationVar(&o.duration, "duration", 4*time.Second, "load per workload, server and round, in whole seconds")
+	fs.IntVar(&o.connections, "connections", 32, "open connections of the load generator")
+	fs.IntVar(&o.threads, "threads", 1, "threads of the load generator")
+	fs.StringVar(&o.picobase, "picobase", "bin/picobase", "PicoBase binary to measure")
+	fs.StringVar(&o.stock, "stock", "bin/pocketbase-stock", "where stock PocketBase is built")
+	fs.StringVar(&o.out, "out", "docs/benchmarks.md", "page to write; empty writes none")
+	if err := fs.Parse(args); err != nil {
+		return o, err
+	}
+
+	err := o.validate()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+	}
+	return o, err
+}
+
+func (o *options) validate() error {
+	switch {
+	case o.rounds < 1:
+		return fmt.Errorf("-rounds must be at least 1, got %d", o.rounds)
+	case o.duration < time.Second || o.duration%time.Second != 0:
+		return fmt.Errorf("-duration must be whole seconds, got %s", o.duration)
+	case o.threads < 1 || o.connections < o.threads:
+		return fmt.Errorf("-connections must be at least -threads (1 or more), got %d and %d", o.connections, o.threads)
+	}
+
+	// Servers run in their own folder, so a relative path would not be found.
+	var err error
+	if o.picobase, err = filepath.Abs(o.picobase); err != nil {
+		return err
+	}
+	o.stock, err = filepath.Abs(o.stock)
+	return err
+}
