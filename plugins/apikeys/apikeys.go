@@ -13,6 +13,7 @@ package apikeys
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -65,6 +66,7 @@ type Plugin struct {
 	app      core.App
 	cfg      Config
 	keys     atomic.Pointer[snapshot]
+	loading  sync.Mutex // held while keys is replaced
 	reloader *worker.Worker
 	rejected *prometheus.CounterVec
 }

@@ -88,7 +88,12 @@ func parse(raw string) (kind Kind, sum hash, ok bool) {
 
 // appendChecksum appends the base62 CRC-32 of body to dst.
 func appendChecksum(dst, body []byte) []byte {
-	sum := crc32.ChecksumIEEE(body)
+	// Not crc32.ChecksumIEEE, whose dispatch puts body on the heap.
+	sum := ^uint32(0)
+	for _, b := range body {
+		sum = crc32.IEEETable[byte(sum)^b] ^ sum>>8
+	}
+	sum = ^sum
 	var digits [checksumLen]byte
 	for i := checksumLen - 1; i >= 0; i-- {
 		digits[i] = base62[sum%uint32(len(base62))]

@@ -1,6 +1,7 @@
 package apikeys
 
 import (
+	"hash/crc32"
 	"regexp"
 	"strings"
 	"testing"
@@ -19,6 +20,21 @@ func TestGenerateParse(t *testing.T) {
 		got, sum, ok := parse(raw)
 		if !ok || got != kind || sum == (hash{}) {
 			t.Errorf("parse of a new %s key = %q, %t", kind, got, ok)
+		}
+	}
+}
+
+// The format is public: others check keys with any CRC-32.
+func TestChecksumIsCRC32(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{"", "a", "pbk_sec_0123456789abcdefghijABCDEFGHIJ01"} {
+		want := crc32.ChecksumIEEE([]byte(body))
+		var got uint32
+		for _, digit := range appendChecksum(nil, []byte(body)) {
+			got = got*62 + uint32(strings.IndexByte(base62, digit))
+		}
+		if got != want {
+			t.Errorf("%q: %x, want %x", body, got, want)
 		}
 	}
 }

@@ -82,6 +82,9 @@ type keyRow struct {
 // reload replaces the snapshot by what the database holds, and ends the
 // realtime connections of keys that may no longer be used.
 func (p *Plugin) reload() error {
+	// One at a time, or a slower one would put an older state back.
+	p.loading.Lock()
+	defer p.loading.Unlock()
 	version, err := p.version()
 	if err != nil {
 		return err

@@ -1,7 +1,6 @@
 package usage
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"github.com/pocketbase/pocketbase/core"
-	"github.com/pocketbase/pocketbase/tools/logger"
 	"github.com/pocketbase/pocketbase/tools/router"
 	"github.com/pocketbase/pocketbase/tools/types"
 )
@@ -107,13 +105,9 @@ func TestRequestLog(t *testing.T) {
 	s.app.Settings().Logs.MaxDays = 5
 	s.get("/files/x?token=secret&a=1", "X-API-Key", "k1", "X-Request-Id", "r1")
 
-	handler, ok := s.app.Logger().Handler().(*logger.BatchHandler)
-	if !ok {
-		t.Fatalf("the logger is a %T", s.app.Logger().Handler())
-	}
 	var body string
 	eventually(t, func() bool {
-		if err := handler.WriteAll(context.Background()); err != nil {
+		if err := s.requests.write(); err != nil {
 			t.Fatal(err)
 		}
 		_, body = s.get("/api/v1/logs?requestId=r1", "X-API-Key", "reader logs")

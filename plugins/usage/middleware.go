@@ -48,6 +48,9 @@ func (p *Plugin) finish(e *core.RequestEvent, x *exchange, err error, panicked b
 
 	hideTokens(e)
 	setLogMeta(e, logMeta{RequestID: state.RequestID, KeyID: key.keyID, Route: e.Request.Pattern})
+	if err == nil && !panicked {
+		p.requests.add(e, status, s)
+	}
 	if p.tail.hasListeners() {
 		p.tail.publish(newEntry(e, state.RequestID, key.keyID, status, s, err))
 	}

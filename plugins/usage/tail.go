@@ -2,7 +2,6 @@ package usage
 
 import (
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,10 +38,6 @@ type entry struct {
 
 // newEntry describes a request. The tokens in its URL must be hidden by now.
 func newEntry(e *core.RequestEvent, requestID, keyID string, status int, s sample, err error) entry {
-	uri := e.Request.URL.RequestURI()
-	if len(uri) > maxURLLength {
-		uri = strings.ToValidUTF8(uri[:maxURLLength], "") + "..."
-	}
 	message := ""
 	if err != nil {
 		message = router.ToApiError(err).Message
@@ -52,7 +47,7 @@ func newEntry(e *core.RequestEvent, requestID, keyID string, status int, s sampl
 		RequestID:  requestID,
 		KeyID:      keyID,
 		Method:     e.Request.Method,
-		URL:        uri,
+		URL:        cut(e.Request.URL.RequestURI(), maxURLLength),
 		Route:      e.Request.Pattern,
 		Status:     status,
 		DurationMs: milliseconds(s.latency),

@@ -68,6 +68,8 @@ type Plugin struct {
 	metrics  *metrics
 	tail     tail
 	worker   *worker.Worker
+	requests requestLog
+	logger   *worker.Worker // writes requests
 
 	// heartbeat is how often a quiet stream says that it is alive.
 	heartbeat time.Duration
@@ -107,6 +109,8 @@ func Register(app core.App, cfg Config) (*Plugin, error) {
 		lastUsed:  map[string]time.Time{},
 	}
 	p.worker = worker.New(cfg.FlushInterval, func(context.Context) error { return p.flush() }, p.logError)
+	p.requests.app = app
+	p.logger = worker.New(logInterval, func(context.Context) error { return p.requests.write() }, p.logError)
 	return p, nil
 }
 
@@ -123,6 +127,7 @@ func (p *Plugin) Routes(r *router.Router[*core.RequestEvent]) {
 // Start begins to flush, and schedules the daily deletion of old figures.
 func (p *Plugin) Start() error {
 	p.worker.Start()
+	p.logger.Start()
 	// Off the full hour, when everybody's jobs run.
 	return p.app.Cron().Add(retentionJob, "23 3 * * *", func() {
 		if err := p.deleteOld(); err != nil {
@@ -136,10 +141,10 @@ func (p *Plugin) Start() error {
 func (p *Plugin) Stop(ctx context.Context) error {
 	p.app.Cron().Remove(retentionJob)
 	p.tail.close()
-	stopped := p.worker.Stop(ctx)
+	stopped := errors.Join(p.worker.Stop(ctx), p.logger.Stop(ctx))
 
 	flushed := make(chan error, 1)
-	go func() { flushed <- p.flush() }()
+	go func() { flushed <- errors.Join(p.flush(), p.requests.write()) }()
 	select {
 	case err := <-flushed:
 		return errors.Join(stopped, err)
