@@ -19,7 +19,7 @@ COPY --from=build /out/picobase /picobase
 # All that PicoBase writes is in the volume.
 COPY --from=build --chown=65532:65532 /out/data /data
 USER 65532:65532
-VOLUME /data
+# Mount a volume at /data. There is no VOLUME line, which some platforms refuse.
 ENV PORT=8090
 EXPOSE 8090
 HEALTHCHECK --interval=15s --timeout=3s --start-period=20s CMD ["/picobase", "healthcheck"]

@@ -75,6 +75,8 @@ func newSuperuser(args []string, cfg tenant.Config) (*cobra.Command, error) {
 	}
 	command := cmd.NewSuperuserCommand(t.App)
 	command.Annotations = map[string]string{hostCommand: "yes"}
+	command.Args = unknownCommand
+	command.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	command.PersistentPreRunE = func(*cobra.Command, []string) error {
 		if err := t.Bootstrap(); err != nil {
 			return fmt.Errorf("open %s: %w", cfg.DataDir, err)

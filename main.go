@@ -50,7 +50,7 @@ func run(args []string) error {
 
 	connect := connector(&cfg)
 	root.AddCommand(newServe(&cfg))
-	root.AddCommand(cli.NewKeys(connect), cli.NewUsage(connect), cli.NewLogs(connect), cli.NewHealthcheck())
+	root.AddCommand(cli.NewKeys(connect), cli.NewSettings(connect), cli.NewUsage(connect), cli.NewLogs(connect), cli.NewHealthcheck())
 	superuser, err := newSuperuser(args, cfg)
 	if err != nil {
 		return err
@@ -83,9 +83,9 @@ func (s *seconds) Set(text string) error {
 	return nil
 }
 
-func unknownCommand(_ *cobra.Command, args []string) error {
+func unknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return cli.Usage("unknown command %q; see picobase --help", args[0])
+		return cli.Usage("unknown command %q; see %s --help", args[0], cmd.CommandPath())
 	}
 	return nil
 }

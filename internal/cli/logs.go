@@ -55,6 +55,8 @@ func NewLogs(connect Connect) *cobra.Command {
 }
 
 type logEntry struct {
+	raw json.RawMessage
+
 	Created string         `json:"created"`
 	Level   int            `json:"level"`
 	Message string         `json:"message"`
@@ -71,15 +73,21 @@ func showLogs(ctx context.Context, c *Client, o logsOptions, out io.Writer) erro
 	if err := c.Call(ctx, http.MethodGet, path, nil, &answer); err != nil {
 		return err
 	}
-	slices.Reverse(answer.Items) // the newest last, as in any log
+	entries := make([]logEntry, 0, len(answer.Items))
 	for _, raw := range answer.Items {
-		if o.JSON {
-			fmt.Fprintln(out, string(raw))
-			continue
-		}
-		var entry logEntry
+		entry := logEntry{raw: raw}
 		if err := json.Unmarshal(raw, &entry); err != nil {
 			return err
+		}
+		entries = append(entries, entry)
+	}
+	// The newest last, as in any log. The server's order is that of writing,
+	// which happens in batches.
+	slices.SortStableFunc(entries, func(a, b logEntry) int { return strings.Compare(a.Created, b.Created) })
+	for _, entry := range entries {
+		if o.JSON {
+			fmt.Fprintln(out, string(entry.raw))
+			continue
 		}
 		line := entry.Created + "  " + entry.Message
 		if status, ok := entry.Data["status"]; ok {

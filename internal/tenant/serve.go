@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -180,10 +181,23 @@ func listenURL(e *core.ServeEvent, cfg ServeConfig) string {
 	case len(cfg.Domains) > 0:
 		return "https://" + cfg.Domains[0]
 	case cfg.HTTPS != "":
-		return "https://" + e.Server.Addr
+		return "https://" + dialable(e.Server.Addr)
 	default:
-		return "http://" + e.Server.Addr
+		return "http://" + dialable(e.Server.Addr)
 	}
+}
+
+// dialable turns an address to listen on into one to open: all addresses of
+// the machine (0.0.0.0:8090, :8090) are also its loopback's.
+func dialable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
 }
 
 // bindTerminate ends the tenant in order: the drain while requests still work,

@@ -190,7 +190,7 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 
 	t.routed = append(t.routed, errorsPlugin, t.health, accessPlugin, usagePlugin, t.keys, auditPlugin, t.settings, openapiPlugin)
 	// Usage stops before the keys, whose last use it stores with its last flush.
-	t.running = append(t.running, t.keys, auditPlugin, usagePlugin, t.health)
+	t.running = append(t.running, t.settings, t.keys, auditPlugin, usagePlugin, t.health)
 	return nil
 }
 

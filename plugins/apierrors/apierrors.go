@@ -156,8 +156,6 @@ func code(err *router.ApiError) string {
 		return "forbidden"
 	case http.StatusNotFound:
 		return "not_found"
-	case http.StatusMethodNotAllowed:
-		return "method_not_allowed"
 	case http.StatusConflict:
 		return "conflict"
 	case http.StatusRequestEntityTooLarge:

@@ -9,6 +9,7 @@
 package settings
 
 import (
+	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -17,17 +18,22 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/picobase/picobase/internal/apierr"
 	"github.com/picobase/picobase/internal/config"
 	"github.com/picobase/picobase/internal/httpapi"
 	"github.com/picobase/picobase/internal/scope"
+	"github.com/picobase/picobase/internal/worker"
 	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/hook"
 	"github.com/pocketbase/pocketbase/tools/router"
 )
+
+// reloadInterval is how soon a change that another process made is in force.
+const reloadInterval = 700 * time.Millisecond
 
 // Config configures the plugin.
 type Config struct {
@@ -47,6 +53,10 @@ type Plugin struct {
 
 	// changing keeps two patches from each starting from the same settings.
 	changing sync.Mutex
+
+	// version is what updated said when the settings were read; guarded by changing.
+	version  string
+	reloader *worker.Worker
 }
 
 // Register binds the plugin to app: the stored settings are read at bootstrap.
@@ -61,16 +71,37 @@ func Register(app core.App, cfg Config) (*Plugin, error) {
 	}
 	p := &Plugin{app: app, cfg: cfg}
 	p.current.Store(config.Default())
+	p.reloader = worker.New(reloadInterval, p.poll, func(err error) {
+		app.Logger().Error("settings could not be read again", "error", err)
+	})
 	app.OnBootstrap().Bind(&hook.Handler[*core.BootstrapEvent]{
 		Id: "picoSettingsLoad",
 		Func: func(e *core.BootstrapEvent) error {
 			if err := e.Next(); err != nil {
 				return err
 			}
+			p.changing.Lock()
+			defer p.changing.Unlock()
 			return p.load()
 		},
 	})
 	return p, nil
+}
+
+// Start begins to watch for settings that another process changes: the command
+// line beside a running server.
+func (p *Plugin) Start() error {
+	p.reloader.Start()
+	return nil
+}
+
+// Stop ends the watching.
+func (p *Plugin) Stop(ctx context.Context) error { return p.reloader.Stop(ctx) }
+
+func (p *Plugin) poll(context.Context) error {
+	p.changing.Lock()
+	defer p.changing.Unlock()
+	return p.load()
 }
 
 // Current returns the settings in force. Callers must not change them.
@@ -115,7 +146,7 @@ func (p *Plugin) change(e *core.RequestEvent, patch []byte) (*config.Settings, e
 	if err != nil {
 		return nil, err
 	}
-	p.current.Store(next)
+	p.current.Store(next) // the poll reads the same again, once
 	return next, nil
 }
 
@@ -130,22 +161,29 @@ func asAPIError(err error) error {
 	return httpapi.Error(apierr.New(http.StatusInternalServerError, "internal_error", "The settings could not be stored.").WithCause(err))
 }
 
+// load puts the stored settings in force, if they are others than those that
+// were read last. The caller holds changing.
 func (p *Plugin) load() error {
-	var stored string
-	err := p.app.ConcurrentDB().Select("value").From(tableName).
-		Where(dbx.HashExp{"id": rowID}).Row(&stored)
+	var stored, version string
+	err := p.app.ConcurrentDB().Select("value", "updated").From(tableName).
+		Where(dbx.HashExp{"id": rowID}).Row(&stored, &version)
 	if errors.Is(err, sql.ErrNoRows) {
 		p.current.Store(config.Default())
+		p.version = ""
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("read settings: %w", err)
+	}
+	if version == p.version {
+		return nil
 	}
 	settings, err := config.Parse([]byte(stored))
 	if err != nil {
 		return fmt.Errorf("read settings: row %q of table %s: %w", rowID, tableName, err)
 	}
 	p.current.Store(settings)
+	p.version = version
 	return nil
 }
 

@@ -16,6 +16,10 @@ func (p *Plugin) middleware() *hook.Handler[*core.RequestEvent] {
 }
 
 func (p *Plugin) count(e *core.RequestEvent) (err error) {
+	// A command on the folder is no use of the project.
+	if _, local := httpapi.CommandLineUser(e.Request.Context()); local {
+		return e.Next()
+	}
 	x := &exchange{started: p.cfg.Now()}
 	x.attach(p, e)
 	// PocketBase recovers panics further in, but lets http.ErrAbortHandler pass.
