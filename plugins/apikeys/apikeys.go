@@ -101,6 +101,7 @@ func Register(app core.App, cfg Config) (*Plugin, error) {
 	}
 	p.bindReload()
 	p.bindInnerRequests()
+	p.bindRealtime()
 	p.bindSchemaGuards()
 	return p, nil
 }
