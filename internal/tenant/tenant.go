@@ -21,6 +21,7 @@ import (
 	"github.com/picobase/picobase/hooks"
 	"github.com/picobase/picobase/internal/config"
 	"github.com/picobase/picobase/internal/httpapi"
+	"github.com/picobase/picobase/internal/scope"
 	"github.com/picobase/picobase/internal/token"
 	_ "github.com/picobase/picobase/migrations" // system collections and tables
 	"github.com/picobase/picobase/plugins/access"
@@ -166,6 +167,7 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	}
 	usagePlugin, err := usage.Register(app, usage.Config{
 		Settings: current, Priority: priorityUsage, TouchKeys: t.keys.Touch, Metrics: metrics,
+		StillAllowed: func(e *core.RequestEvent) bool { return t.keys.StillAllows(e, scope.Logs) },
 	})
 	if err != nil {
 		return err

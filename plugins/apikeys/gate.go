@@ -103,6 +103,18 @@ func (p *Plugin) check(raw string, e *core.RequestEvent) (*entry, *apierr.Error)
 	return key, nil
 }
 
+// StillAllows reports whether the caller of a request, who was allowed what the
+// scope names when it came in, may do it now: a stream outlives the check of its
+// key.
+func (p *Plugin) StillAllows(e *core.RequestEvent, want string) bool {
+	identity := httpapi.StateOf(e).Key
+	if identity == nil || httpapi.CallerOf(e).IsOwner() {
+		return true
+	}
+	key := p.keys.Load().byID[identity.ID]
+	return key != nil && !key.revoked && !key.isExpired(p.cfg.Now()) && key.allows(parseAddr(e.RealIP())) && key.identity.Scopes.Allows(want)
+}
+
 // fromBrowser reports whether the headers are a browser's. Sec-Fetch-Mode alone
 // is not: Node's fetch sends it too.
 func fromBrowser(h http.Header) bool {

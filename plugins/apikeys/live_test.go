@@ -5,11 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/picobase/picobase/internal/httpapi"
+	"github.com/picobase/picobase/internal/scope"
 	"github.com/picobase/picobase/migrations"
 	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
@@ -246,4 +249,40 @@ func TestSubscriptionsAreNotMixed(t *testing.T) {
 	}
 	close(release)
 	requests.Wait()
+}
+
+// Streams of our own ask again whether their key may do what it did at first.
+func TestStillAllows(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	raw, id := f.key(createInput{Kind: Secret, Scopes: []string{"logs", "usage"}})
+	still := func() bool {
+		e := &core.RequestEvent{App: f.app}
+		e.Request = httptest.NewRequest(http.MethodGet, "/", nil)
+		key := f.plugin.keys.Load().byID[id].identity
+		httpapi.StateOf(e).Key = &key
+		return f.plugin.StillAllows(e, scope.Logs)
+	}
+	change := func(body map[string]any) {
+		t.Helper()
+		if got := f.do(call{method: "PATCH", path: "/api/v1/keys/" + id, token: f.superuser, body: body}); got.status != 200 {
+			t.Fatal(got.raw)
+		}
+	}
+	if !still() {
+		t.Error("a key as it was is refused")
+	}
+	change(map[string]any{"scopes": []string{"usage"}})
+	if still() {
+		t.Error("a key without the scope is allowed")
+	}
+	change(map[string]any{"scopes": []string{"logs"}, "allowedIPs": []string{"203.0.113.1"}})
+	if still() {
+		t.Error("a key of another address is allowed")
+	}
+	change(map[string]any{"allowedIPs": []string{}})
+	f.do(call{method: "DELETE", path: "/api/v1/keys/" + id, token: f.superuser})
+	if still() {
+		t.Errorf("the revoked key %s… is allowed", raw[:10])
+	}
 }
