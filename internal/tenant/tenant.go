@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/picobase/picobase/hooks"
@@ -204,8 +205,15 @@ func (t *Tenant) defaultActor() audit.Actor {
 	return audit.Actor{Kind: "system"}
 }
 
-// Bootstrap opens the databases and brings their tables up to date.
-func (t *Tenant) Bootstrap() error { return t.App.Bootstrap() }
+// Bootstrap opens the databases and brings their tables up to date. It makes the
+// data folder for this user alone: it holds password hashes and what signs
+// tokens, in files that PocketBase lets everybody on the machine read.
+func (t *Tenant) Bootstrap() error {
+	if err := os.MkdirAll(t.cfg.DataDir, 0o700); err != nil {
+		return err
+	}
+	return t.App.Bootstrap()
+}
 
 // Handler returns the whole HTTP API, without a listener and with nothing
 // running in the background: what the command line talks to.
