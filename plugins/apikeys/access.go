@@ -88,6 +88,7 @@ var openRoutes = map[string]bool{
 	"GET /api/oauth2-redirect":                                  true,
 	"POST /api/oauth2-redirect":                                 true,
 	"GET /api/files/{collection}/{recordId}/{filename}":         true,
+	"GET /api/backups/{key}":                                    true, // asks for a superuser's file token
 	"POST /api/collections/{collection}/confirm-password-reset": true,
 	"POST /api/collections/{collection}/confirm-verification":   true,
 	"POST /api/collections/{collection}/confirm-email-change":   true,

@@ -144,6 +144,7 @@ func TestOpenRoutes(t *testing.T) {
 	for path, want := range map[string]bool{
 		"GET /api/oauth2-redirect":                             true,
 		"GET /api/files/posts/x/y.png":                         true,
+		"GET /api/backups/x.zip":                               true,
 		"POST /api/collections/users/confirm-verification":     true,
 		"POST /api/collections/users/confirm-password-reset":   true,
 		"POST /api/collections/users/confirm-email-change":     true,
@@ -155,6 +156,8 @@ func TestOpenRoutes(t *testing.T) {
 		"GET /api/collections/_superusers/records": false,
 		"POST /api/realtime":                       false,
 		"POST /api/files/token":                    false,
+		"GET /api/backups":                         false,
+		"DELETE /api/backups/x.zip":                false,
 		"GET /nothing/here":                        false,
 		"GET /":                                    false,
 		"POST /api/batch":                          false,
