@@ -140,6 +140,7 @@ func TestScopes(t *testing.T) {
 		{"schema", []string{"schema:read"}, call{method: "GET", path: "/api/collections"}, ""},
 		{"schema without", []string{"records:*"}, call{method: "GET", path: "/api/collections"}, noScope},
 		{"new collection", []string{"schema:write"}, call{method: "POST", path: "/api/collections", body: base(nil)}, ""},
+		{"new collection with a name of ours", []string{"*"}, call{method: "POST", path: "/api/collections", body: map[string]any{"name": "_pico_later", "type": "base"}}, notAllowed},
 		{"new collection with read", []string{"schema:read"}, call{method: "POST", path: "/api/collections", body: base(nil)}, noScope},
 		{"rules of the superusers", []string{"*"}, call{method: "PATCH", path: "/api/collections/_superusers", body: map[string]any{"createRule": ""}}, notAllowed},
 		{"view of the superusers", []string{"*"}, call{method: "POST", path: "/api/collections", body: view}, notAllowed},

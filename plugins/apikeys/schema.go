@@ -54,8 +54,8 @@ func (p *Plugin) bindSchemaGuards() {
 }
 
 // systemTable finds names of system tables, PocketBase's and ours, and of
-// SQLite's own, in SQL. All of them begin with an underscore, sqlite_ or pragma_,
-// and people cannot name collections like the first two.
+// SQLite's own, in SQL. Ours are all those that begin with _pico_, also before a
+// later version makes them.
 var systemTable = regexp.MustCompile(`(?i)(?:^|[^a-z0-9_])(_(?:superusers|collections|params|externalAuths|mfas|otps|authOrigins|migrations|pico_[a-z0-9_]*)|sqlite_[a-z0-9_]+|pragma_[a-z0-9_]+)(?:[^a-z0-9_]|$)`)
 
 // plainName is what PocketBase accepts as a name or an id. An import puts them
@@ -77,8 +77,13 @@ var (
 )
 
 func checkSchema(app core.App, c *core.Collection) *apierr.Error {
-	if c.System || isSystem(app, c.Id) || isSystem(app, c.Name) {
+	if c.System {
 		return systemCollection(c.Name)
+	}
+	for _, name := range []string{c.Id, c.Name} {
+		if err := checkNotSystem(app, name); err != nil {
+			return err
+		}
 	}
 	if !plainName.MatchString(c.Id) || !plainName.MatchString(c.Name) {
 		return errNotPlainName
@@ -91,7 +96,7 @@ func checkSchema(app core.App, c *core.Collection) *apierr.Error {
 			}
 		}
 	}
-	for _, sql := range append([]string{c.ViewQuery}, c.Indexes...) {
+	for _, sql := range append([]string{c.Name, c.ViewQuery}, c.Indexes...) {
 		if err := checkSQL(sql); err != nil {
 			return err
 		}
@@ -100,16 +105,20 @@ func checkSchema(app core.App, c *core.Collection) *apierr.Error {
 		if !plainName.MatchString(field.GetName()) {
 			return errNotPlainName
 		}
-		if relation, ok := field.(*core.RelationField); ok && isSystem(app, relation.CollectionId) {
-			return systemCollection(relation.CollectionId)
+		if relation, ok := field.(*core.RelationField); ok {
+			if err := checkNotSystem(app, relation.CollectionId); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func isSystem(app core.App, nameOrID string) bool {
-	c, err := app.FindCachedCollectionByNameOrId(nameOrID)
-	return err == nil && c.System
+func checkNotSystem(app core.App, nameOrID string) *apierr.Error {
+	if c, err := app.FindCachedCollectionByNameOrId(nameOrID); err == nil && c.System {
+		return systemCollection(c.Name)
+	}
+	return nil
 }
 
 // imported returns what one collection of an import is going to be: as
