@@ -16,11 +16,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/picobase/picobase/hooks"
 	"github.com/picobase/picobase/internal/config"
 	"github.com/picobase/picobase/internal/httpapi"
+	"github.com/picobase/picobase/internal/scope"
 	"github.com/picobase/picobase/internal/token"
 	_ "github.com/picobase/picobase/migrations" // system collections and tables
 	"github.com/picobase/picobase/plugins/access"
@@ -159,13 +161,14 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	}
 	t.keys, err = apikeys.Register(app, apikeys.Config{
 		Settings: current, Off: t.cfg.APIKeysOff, Priority: priorityAPIKeys,
-		Platform: verifier, Transact: transact, Metrics: metrics,
+		Platform: verifier, Transact: transact, Charge: accessPlugin.Charge, Metrics: metrics,
 	})
 	if err != nil {
 		return err
 	}
 	usagePlugin, err := usage.Register(app, usage.Config{
 		Settings: current, Priority: priorityUsage, TouchKeys: t.keys.Touch, Metrics: metrics,
+		StillAllowed: func(e *core.RequestEvent) bool { return t.keys.StillAllows(e, scope.Logs) },
 	})
 	if err != nil {
 		return err
@@ -202,8 +205,15 @@ func (t *Tenant) defaultActor() audit.Actor {
 	return audit.Actor{Kind: "system"}
 }
 
-// Bootstrap opens the databases and brings their tables up to date.
-func (t *Tenant) Bootstrap() error { return t.App.Bootstrap() }
+// Bootstrap opens the databases and brings their tables up to date. It makes the
+// data folder for this user alone: it holds password hashes and what signs
+// tokens, in files that PocketBase lets everybody on the machine read.
+func (t *Tenant) Bootstrap() error {
+	if err := os.MkdirAll(t.cfg.DataDir, 0o700); err != nil {
+		return err
+	}
+	return t.App.Bootstrap()
+}
 
 // Handler returns the whole HTTP API, without a listener and with nothing
 // running in the background: what the command line talks to.

@@ -19,14 +19,25 @@ const (
 // ErrRateLimited answers a request beyond a limit.
 var ErrRateLimited = apierr.New(http.StatusTooManyRequests, "rate_limited", "Too many requests.")
 
-// rateLimit charges a request to its API key and to its address. A key with a
-// limit of its own is a server's, and a server sends everything from one
-// address: it is charged to the key alone. Settings that turn the limits off
-// turn off keys' own limits too.
 func (p *Plugin) rateLimit(e *core.RequestEvent) error {
+	if err := p.Charge(e); err != nil {
+		return err
+	}
+	return e.Next()
+}
+
+// Charge charges a request to its API key and to its address, and returns
+// ErrRateLimited when one of them has nothing left. A key with a limit of its own
+// is a server's, and a server sends everything from one address: it is charged
+// to the key alone. Settings that turn the limits off turn off keys' own limits
+// too.
+//
+// The middleware charges whatever comes so far in. Those that turn a request
+// away further out charge it themselves.
+func (p *Plugin) Charge(e *core.RequestEvent) error {
 	limits := &p.policy().limits
 	if !limits.enabled || isProbe(e) || isCommandLine(e) {
-		return e.Next()
+		return nil
 	}
 
 	var result verdict
@@ -50,7 +61,7 @@ func (p *Plugin) rateLimit(e *core.RequestEvent) error {
 		p.rateLimited.WithLabelValues(result.limit.name).Inc()
 		return httpapi.Error(refusal(result))
 	}
-	return e.Next()
+	return nil
 }
 
 func refusal(v verdict) *apierr.Error {

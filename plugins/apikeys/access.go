@@ -141,7 +141,7 @@ func (p *Plugin) refuse(err *apierr.Error) error { return httpapi.Error(p.reject
 func with(want string) secretRule {
 	return func(p *Plugin, e *core.RequestEvent, key *httpapi.Key) error {
 		if !key.Scopes.Allows(want) {
-			return p.refuse(httpapi.MissingScope(want))
+			return p.turnAway(e, httpapi.MissingScope(want))
 		}
 		return p.elevate(e, key)
 	}
@@ -152,7 +152,7 @@ func with(want string) secretRule {
 func records(want string) secretRule {
 	return func(p *Plugin, e *core.RequestEvent, key *httpapi.Key) error {
 		if err := checkRecords(e.App, key, want, e.Request.PathValue("collection"), e.Request.URL.Query()); err != nil {
-			return p.refuse(err)
+			return p.turnAway(e, err)
 		}
 		return p.elevate(e, key)
 	}
@@ -162,7 +162,7 @@ func records(want string) secretRule {
 func someRecords(want string) secretRule {
 	return func(p *Plugin, e *core.RequestEvent, key *httpapi.Key) error {
 		if !key.Scopes.AllowsSome(want) {
-			return p.refuse(httpapi.MissingScope(want))
+			return p.turnAway(e, httpapi.MissingScope(want))
 		}
 		return p.elevate(e, key)
 	}
@@ -171,12 +171,14 @@ func someRecords(want string) secretRule {
 // schemaOf asks for schema:write, and that the collection is not the system's.
 func schemaOf(p *Plugin, e *core.RequestEvent, key *httpapi.Key) error {
 	if c, err := e.App.FindCachedCollectionByNameOrId(e.Request.PathValue("collection")); err == nil && c.System {
-		return p.refuse(systemCollection(c.Name))
+		return p.turnAway(e, systemCollection(c.Name))
 	}
 	return with(scope.SchemaWrite)(p, e, key)
 }
 
-func never(p *Plugin, _ *core.RequestEvent, _ *httpapi.Key) error { return p.refuse(ErrNotAllowed) }
+func never(p *Plugin, e *core.RequestEvent, _ *httpapi.Key) error {
+	return p.turnAway(e, ErrNotAllowed)
+}
 
 // files lets a key with the scope read protected files. PocketBase knows only
 // file tokens of people there, so the request gets one of a superuser on its way

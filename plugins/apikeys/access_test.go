@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"mime/multipart"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -75,6 +77,8 @@ func TestScopes(t *testing.T) {
 		}
 		return c
 	}
+	imports := func(c map[string]any) map[string]any { return map[string]any{"collections": []any{c}} }
+	stolen := filepath.Join(t.TempDir(), "stolen.db")
 	superusers := f.must(f.app.FindCollectionByNameOrId(core.CollectionNameSuperusers))
 	batch := func(inner ...map[string]any) map[string]any { return map[string]any{"requests": inner} }
 	const noScope, notAllowed = "api_key_scope_required", "api_key_not_allowed"
@@ -112,6 +116,14 @@ func TestScopes(t *testing.T) {
 		{"filter the superusers", []string{"*"}, call{method: "GET", path: listPosts + "?filter=@collection._superusers.tokenKey~'a'"}, notAllowed},
 		{"sort beyond", []string{"records:read:posts"}, call{method: "GET", path: listPosts + "?sort=title,-author.email"}, noScope},
 
+		{"filter through the body", []string{"records:read:posts"}, call{method: "GET", path: listPosts + "?filter=@request.body.author.email~'a'", body: map[string]any{"author": f.user.Id}}, noScope},
+		{"sort through the body", []string{"records:read:posts"}, call{method: "GET", path: listPosts + "?sort=@request.body.author.email", body: map[string]any{"author": f.user.Id}}, noScope},
+		{"filter on the body", []string{"records:read:posts"}, call{method: "GET", path: listPosts + "?filter=@request.body.title=''", body: map[string]any{"title": ""}}, ""},
+		{"filter by password hash", []string{"records:*"}, call{method: "GET", path: "/api/collections/users/records?filter=password~'$2a'"}, notAllowed},
+		{"filter by token key", []string{"records:*"}, call{method: "GET", path: listPosts + "?filter=author.tokenKey:lower~'a'"}, notAllowed},
+		{"sort by token key", []string{"records:*"}, call{method: "GET", path: "/api/collections/users/records?sort=-tokenKey"}, notAllowed},
+		{"endless filter", []string{"records:*"}, call{method: "GET", path: listPosts + "?filter=" + strings.Repeat("(", 4000)}, "validation_failed"},
+
 		{"superusers", []string{"*"}, call{method: "GET", path: "/api/collections/_superusers/records"}, notAllowed},
 		{"superusers by id", []string{"*"}, call{method: "GET", path: "/api/collections/" + superusers.Id + "/records"}, notAllowed},
 		{"new superuser", []string{"*"}, call{method: "POST", path: "/api/collections/_superusers/records", body: map[string]any{"email": "a@b.c"}}, notAllowed},
@@ -128,12 +140,26 @@ func TestScopes(t *testing.T) {
 		{"schema", []string{"schema:read"}, call{method: "GET", path: "/api/collections"}, ""},
 		{"schema without", []string{"records:*"}, call{method: "GET", path: "/api/collections"}, noScope},
 		{"new collection", []string{"schema:write"}, call{method: "POST", path: "/api/collections", body: base(nil)}, ""},
+		{"new collection with a name of ours", []string{"*"}, call{method: "POST", path: "/api/collections", body: map[string]any{"name": "_pico_later", "type": "base"}}, notAllowed},
 		{"new collection with read", []string{"schema:read"}, call{method: "POST", path: "/api/collections", body: base(nil)}, noScope},
 		{"rules of the superusers", []string{"*"}, call{method: "PATCH", path: "/api/collections/_superusers", body: map[string]any{"createRule": ""}}, notAllowed},
 		{"view of the superusers", []string{"*"}, call{method: "POST", path: "/api/collections", body: view}, notAllowed},
 		{"view of token secrets", []string{"*"}, call{method: "POST", path: "/api/collections", body: map[string]any{"name": "leak", "type": "view", "viewQuery": `SELECT id, options FROM "_CoLLections"`}}, notAllowed},
 		{"view of the schema", []string{"*"}, call{method: "POST", path: "/api/collections", body: map[string]any{"name": "leak", "type": "view", "viewQuery": "SELECT rowid AS id, sql FROM/**/sqlite_master"}}, notAllowed},
 		{"rule on the superusers", []string{"*"}, call{method: "POST", path: "/api/collections", body: base(map[string]any{"listRule": "@collection._superusers.tokenKey ~ 'a'"})}, notAllowed},
+		{"rule on the superusers by id", []string{"*"}, call{method: "POST", path: "/api/collections", body: base(map[string]any{"listRule": "@collection." + superusers.Id + ".email ~ 'a'"})}, notAllowed},
+		{"rule on password hashes", []string{"*"}, call{method: "POST", path: "/api/collections", body: base(map[string]any{"listRule": "@collection.users.password ~ 'a'"})}, notAllowed},
+		{"rule", []string{"*"}, call{method: "POST", path: "/api/collections", body: map[string]any{"name": "ruled", "type": "base", "listRule": "@collection.users.email ~ 'a' && @request.auth.collectionName != '_superusers'"}}, ""},
+		{"index with more SQL", []string{"*"}, call{method: "POST", path: "/api/collections", body: base(map[string]any{"indexes": []any{"CREATE INDEX i ON mine (id) WHERE id != ''; COMMIT; VACUUM INTO '" + stolen + "'; BEGIN"}})}, notAllowed},
+		{"index", []string{"*"}, call{method: "POST", path: "/api/collections", body: map[string]any{"name": "indexed", "type": "base", "indexes": []any{"CREATE INDEX i ON indexed (id);"}}}, ""},
+		{"view with more SQL", []string{"*"}, call{method: "POST", path: "/api/collections", body: map[string]any{"name": "leak", "type": "view", "viewQuery": "SELECT id FROM posts; SELECT 1"}}, notAllowed},
+		{"import of a rule on the superusers by id", []string{"*"}, call{method: "PUT", path: "/api/collections/import", body: imports(base(map[string]any{"listRule": "@collection." + superusers.Id + ".email ~ 'a'"}))}, notAllowed},
+		{"import of a system collection", []string{"*"}, call{method: "PUT", path: "/api/collections/import", body: imports(base(map[string]any{"system": true}))}, notAllowed},
+		{"import of an index with more SQL", []string{"*"}, call{method: "PUT", path: "/api/collections/import", body: imports(base(map[string]any{"INDEXES": []any{"CREATE INDEX i ON mine (id); COMMIT; VACUUM INTO '" + stolen + "'; BEGIN"}}))}, notAllowed},
+		{"import of SQL as a name", []string{"*"}, call{method: "PUT", path: "/api/collections/import", body: imports(map[string]any{"type": "base", "name": "x (id TEXT); COMMIT; VACUUM INTO '" + stolen + "'; BEGIN; CREATE TABLE y"})}, "validation_failed"},
+		{"import of SQL as a field", []string{"*"}, call{method: "PUT", path: "/api/collections/import", body: imports(base(map[string]any{"fields": []any{map[string]any{"type": "text", "name": "x TEXT); COMMIT; VACUUM INTO '" + stolen + "'; BEGIN; CREATE TABLE y (z("}}}))}, "validation_failed"},
+		{"import of a path as an id", []string{"*"}, call{method: "PUT", path: "/api/collections/import", body: imports(base(map[string]any{"id": "../../evil"}))}, "validation_failed"},
+		{"import", []string{"*"}, call{method: "PUT", path: "/api/collections/import", body: imports(map[string]any{"type": "base", "name": "brought", "fields": []any{map[string]any{"type": "text", "name": "t"}}})}, ""},
 		{"relation to the superusers", []string{"*"}, call{method: "POST", path: "/api/collections", body: base(map[string]any{"fields": []any{map[string]any{"name": "r", "type": "relation", "collectionId": superusers.Id, "maxSelect": 1}}})}, notAllowed},
 		{"import of the superusers", []string{"*"}, call{method: "PUT", path: "/api/collections/import", body: map[string]any{"collections": []any{map[string]any{"id": superusers.Id, "name": "_superusers", "type": "auth", "createRule": ""}}}}, notAllowed},
 		{"import of a view", []string{"*"}, call{method: "PUT", path: "/api/collections/import", body: map[string]any{"collections": []any{view}}}, notAllowed},
@@ -173,6 +199,9 @@ func TestScopes(t *testing.T) {
 	}
 	if n, _ := f.app.CountRecords(core.CollectionNameSuperusers); n != 1 {
 		t.Errorf("there are %d superusers now", n)
+	}
+	if _, err := os.Stat(stolen); err == nil {
+		t.Error("a copy of the database was written")
 	}
 }
 

@@ -174,7 +174,8 @@ func (p *Plugin) findActive(e *core.RequestEvent) (*core.Record, error) {
 }
 
 // checkStrength lets a key make or change only keys that may do no more than
-// itself: no scope beyond its own, no longer life, no further addresses.
+// itself: no scope beyond its own, no longer life, no further addresses, no
+// higher rate.
 func (p *Plugin) checkStrength(caller httpapi.Caller, record *core.Record) *apierr.Error {
 	if caller.IsOwner() {
 		return nil
@@ -192,6 +193,8 @@ func (p *Plugin) checkStrength(caller httpapi.Caller, record *core.Record) *apie
 	for _, prefix := range target.allowed {
 		roams = roams || !own.covers(prefix)
 	}
+	ownRate, rate := own.identity.RateLimit, target.identity.RateLimit
+	races := ownRate != nil && (rate == nil || rate.Rate > ownRate.Rate || rate.Burst > ownRate.Burst)
 	switch {
 	case !own.identity.Scopes.Contains(target.identity.Scopes):
 		return ErrStrongerKey.WithDetail("reason", "scopes")
@@ -199,6 +202,8 @@ func (p *Plugin) checkStrength(caller httpapi.Caller, record *core.Record) *apie
 		return ErrStrongerKey.WithDetail("reason", "expires")
 	case roams:
 		return ErrStrongerKey.WithDetail("reason", "allowedIPs")
+	case races:
+		return ErrStrongerKey.WithDetail("reason", "rateLimit")
 	}
 	return nil
 }

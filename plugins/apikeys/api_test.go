@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/picobase/picobase/internal/config"
 )
 
 func TestKeyLifecycle(t *testing.T) {
@@ -118,9 +120,9 @@ func TestKeysMakeOnlyWeakerKeys(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	soon := time.Now().Add(time.Hour)
-	maker, makerID := f.key(createInput{Kind: Secret, Scopes: []string{"keys", "records:read"}, Expires: &soon, AllowedIPs: []string{"127.0.0.0/8"}})
+	maker, makerID := f.key(createInput{Kind: Secret, Scopes: []string{"keys", "records:read"}, Expires: &soon, AllowedIPs: []string{"127.0.0.0/8"}, RateLimit: &config.RateLimit{Rate: 5, Burst: 20}})
 	_, strongID := f.key(createInput{Kind: Secret, Scopes: []string{"*"}})
-	within := map[string]any{"kind": "secret", "scopes": []string{"records:read:posts"}, "expires": soon, "allowedIPs": []string{"127.0.0.1"}}
+	within := map[string]any{"kind": "secret", "scopes": []string{"records:read:posts"}, "expires": soon, "allowedIPs": []string{"127.0.0.1"}, "rateLimit": config.RateLimit{Rate: 5, Burst: 10}}
 	with := func(name string, value any) map[string]any {
 		changed := map[string]any{}
 		for k, v := range within {
@@ -140,6 +142,10 @@ func TestKeysMakeOnlyWeakerKeys(t *testing.T) {
 		"for ever":        {call{method: "POST", path: "/api/v1/keys", body: with("expires", nil)}, 403},
 		"from everywhere": {call{method: "POST", path: "/api/v1/keys", body: with("allowedIPs", []string{})}, 403},
 		"from elsewhere":  {call{method: "POST", path: "/api/v1/keys", body: with("allowedIPs", []string{"10.0.0.0/8"})}, 403},
+		"faster":          {call{method: "POST", path: "/api/v1/keys", body: with("rateLimit", config.RateLimit{Rate: 6, Burst: 1})}, 403},
+		"more at once":    {call{method: "POST", path: "/api/v1/keys", body: with("rateLimit", config.RateLimit{Rate: 1, Burst: 21})}, 403},
+		"without a rate":  {call{method: "POST", path: "/api/v1/keys", body: with("rateLimit", nil)}, 403},
+		"speed itself up": {call{method: "PATCH", path: "/api/v1/keys/" + makerID, body: map[string]any{"rateLimit": nil}}, 403},
 		"raise itself":    {call{method: "PATCH", path: "/api/v1/keys/" + makerID, body: map[string]any{"scopes": []string{"*"}}}, 403},
 		"rotate a strong": {call{method: "POST", path: "/api/v1/keys/" + strongID + "/rotate"}, 403},
 		"weaken a strong": {call{method: "PATCH", path: "/api/v1/keys/" + strongID, body: map[string]any{"scopes": []string{"keys"}}}, 403},

@@ -54,6 +54,10 @@ type Config struct {
 	// the audit trail knows who made it. Defaults to the app's own transaction.
 	Transact func(e *core.RequestEvent, change func(tx core.App) error) error
 
+	// Charge charges a request that the gate turns away to the rate limits, which
+	// lie further in; its error, if any, is answered instead. Optional.
+	Charge func(e *core.RequestEvent) error
+
 	// Metrics is where the counter of refused requests is registered. Optional.
 	Metrics prometheus.Registerer
 
@@ -101,6 +105,7 @@ func Register(app core.App, cfg Config) (*Plugin, error) {
 	}
 	p.bindReload()
 	p.bindInnerRequests()
+	p.bindRealtime()
 	p.bindSchemaGuards()
 	return p, nil
 }

@@ -3,6 +3,8 @@ package apikeys
 import (
 	"encoding/base64"
 	"net/http"
+	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/picobase/picobase/internal/apierr"
@@ -20,13 +22,13 @@ func (p *Plugin) gate(e *core.RequestEvent) error {
 		return e.Next()
 	}
 	if redactURL(e.Request) {
-		return httpapi.Error(p.reject(ErrInURL))
+		return p.turnAway(e, ErrInURL)
 	}
 	raw, found := takeKey(e.Request.Header)
 	if found {
 		key, err := p.check(raw, e)
 		if err != nil {
-			return httpapi.Error(p.reject(err))
+			return p.turnAway(e, err)
 		}
 		state := httpapi.StateOf(e)
 		state.Key = &key.identity
@@ -37,6 +39,17 @@ func (p *Plugin) gate(e *core.RequestEvent) error {
 		return p.secretKey(e, state.Key)
 	}
 	return p.withoutKey(e)
+}
+
+// turnAway refuses a request and charges it for the attempt.
+func (p *Plugin) turnAway(e *core.RequestEvent, err *apierr.Error) error {
+	refusal := p.refuse(err)
+	if p.cfg.Charge != nil {
+		if limited := p.cfg.Charge(e); limited != nil {
+			return limited
+		}
+	}
+	return refusal
 }
 
 // takeKey removes the key from the headers, where rules and hooks would see
@@ -87,6 +100,18 @@ func (p *Plugin) check(raw string, e *core.RequestEvent) (*entry, *apierr.Error)
 	return key, nil
 }
 
+// StillAllows reports whether the caller of a request, who was allowed what the
+// scope names when it came in, may do it now: a stream outlives the check of its
+// key.
+func (p *Plugin) StillAllows(e *core.RequestEvent, want string) bool {
+	identity := httpapi.StateOf(e).Key
+	if identity == nil || httpapi.CallerOf(e).IsOwner() {
+		return true
+	}
+	key := p.keys.Load().byID[identity.ID]
+	return key != nil && !key.revoked && !key.isExpired(p.cfg.Now()) && key.allows(parseAddr(e.RealIP())) && key.identity.Scopes.Allows(want)
+}
+
 // fromBrowser reports whether the headers are a browser's. Sec-Fetch-Mode alone
 // is not: Node's fetch sends it too.
 func fromBrowser(h http.Header) bool {
@@ -99,7 +124,7 @@ func (p *Plugin) withoutKey(e *core.RequestEvent) error {
 	if token := bearer(e.Request.Header); token != "" {
 		passed, err := p.loadOwner(e, token)
 		if err != nil {
-			return httpapi.Error(p.reject(err))
+			return p.turnAway(e, err)
 		}
 		if passed {
 			return e.Next()
@@ -108,7 +133,7 @@ func (p *Plugin) withoutKey(e *core.RequestEvent) error {
 	if p.cfg.Off || !p.cfg.Settings().APIKeys.Required || needsNoKey(e) {
 		return e.Next()
 	}
-	return httpapi.Error(p.reject(ErrRequired))
+	return p.turnAway(e, ErrRequired)
 }
 
 // loadOwner loads the superuser or the platform's claims behind a token.
@@ -168,23 +193,26 @@ func isEdDSA(raw string) bool {
 	return err == nil && strings.Contains(string(decoded), `"EdDSA"`)
 }
 
-// redactURL replaces keys in the query, before the request log stores it, and
-// reports whether there was one.
-func redactURL(r *http.Request) bool {
-	if raw := r.URL.RawQuery; !strings.Contains(raw, commonPrefix) && !strings.Contains(raw, "%") {
-		return false
+// keyInText finds keys, also those that are cut off or mistyped at the end.
+var keyInText = regexp.MustCompile(publishablePrefix + "[0-9A-Za-z]{8}|" + secretPrefix + "[0-9A-Za-z]{8}")
+
+// redactURL empties the parts of the URL that hold a key, before the request log
+// stores it, and reports whether there was one. The route is chosen already.
+func redactURL(r *http.Request) (found bool) {
+	if strings.Contains(r.URL.Path, commonPrefix) && keyInText.MatchString(r.URL.Path) {
+		r.URL.Path, r.URL.RawPath, found = "/redacted", "", true
 	}
-	query := r.URL.Query()
-	found := false
-	for _, values := range query {
-		for i, value := range values {
-			if strings.HasPrefix(value, publishablePrefix) || strings.HasPrefix(value, secretPrefix) {
-				values[i], found = "redacted", true
-			}
-		}
-	}
-	if found {
-		r.URL.RawQuery = query.Encode()
+	if holdsKey(r.URL.RawQuery) {
+		r.URL.RawQuery, found = "redacted", true
 	}
 	return found
+}
+
+func holdsKey(query string) bool {
+	if strings.Contains(query, "%") {
+		if decoded, err := url.QueryUnescape(query); err == nil {
+			query = decoded
+		}
+	}
+	return strings.Contains(query, commonPrefix) && keyInText.MatchString(query)
 }

@@ -4,13 +4,16 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/picobase/picobase/internal/token"
+	"github.com/pocketbase/pocketbase/core"
 )
 
 const listPosts = "/api/collections/posts/records"
@@ -82,15 +85,56 @@ func TestGateReasons(t *testing.T) {
 func TestRedactURL(t *testing.T) {
 	t.Parallel()
 	raw, _ := generate(Secret)
-	for _, query := range []string{"a=" + raw, "x=1&token=" + raw, "x=" + strings.Replace(raw, "p", "%70", 1)} {
-		request, _ := http.NewRequest(http.MethodGet, "http://x/?"+query, nil)
-		if !redactURL(request) || strings.Contains(request.URL.RawQuery, raw[10:]) {
-			t.Errorf("%s became %s", query, request.URL.RawQuery)
+	for _, url := range []string{
+		"/?a=" + raw, "/?x=1&token=" + raw, "/?x=" + strings.Replace(raw, "p", "%70", 1), "/?" + raw,
+		"/?x=Bearer%20" + raw, "/?a;b=" + raw, "/?x=%zz" + raw, "/?x=" + raw[:len(raw)-3], "/x/" + raw, "/x/%70" + raw[1:] + "?y",
+	} {
+		request := httptest.NewRequest(http.MethodGet, "http://x"+url, nil)
+		if !redactURL(request) || strings.Contains(request.URL.String(), raw[10:30]) {
+			t.Errorf("%s became %s", url, request.URL)
 		}
 	}
-	request, _ := http.NewRequest(http.MethodGet, "http://x/?filter=a~'pbk'", nil)
-	if redactURL(request) {
-		t.Error("a harmless query was taken for a key")
+	for _, url := range []string{"/?filter=a~'pbk'", "/?filter=prefix='pbk_sec_'", "/pbk_/%2f?%2f"} {
+		request := httptest.NewRequest(http.MethodGet, "http://x"+url, nil)
+		if redactURL(request) || request.URL.String() != "http://x"+url {
+			t.Errorf("the harmless %s became %s", url, request.URL)
+		}
+	}
+}
+
+// The rate limits lie inside of the gate. What it turns away pays all the same,
+// once, and is told when it has nothing left.
+func TestRefusalsAreCharged(t *testing.T) {
+	t.Parallel()
+	charged, left := 0, true
+	f := newFixture(t, func(c *Config) {
+		c.Charge = func(e *core.RequestEvent) error {
+			charged++
+			if !left {
+				return e.TooManyRequestsError("", errors.New("nothing left"))
+			}
+			return nil
+		}
+	})
+	f.openRules()
+	publishable, _ := f.key(createInput{Kind: Publishable})
+	refused := []call{
+		{}, {key: "pbk_sec_x"}, {path: "?a=" + publishable}, {token: f.userToken},
+		{key: f.secret("logs")}, {key: f.secret("records:read:posts"), path: "?expand=author"},
+	}
+	for _, allowed := range []bool{true, false} {
+		left, charged = allowed, 0
+		for i, c := range refused {
+			c.method, c.path = "GET", listPosts+c.path
+			got := f.do(c)
+			if charged != i+1 || (got.status == http.StatusTooManyRequests) == allowed || got.status < 400 {
+				t.Errorf("%+v: %d, charged %d times", c, got.status, charged)
+			}
+		}
+	}
+	charged = 0
+	if got := f.do(call{method: "GET", path: listPosts, key: publishable}); got.status != 200 || charged != 0 {
+		t.Errorf("the gate charged a request that it let pass: %d", got.status)
 	}
 }
 
@@ -100,6 +144,7 @@ func TestOpenRoutes(t *testing.T) {
 	for path, want := range map[string]bool{
 		"GET /api/oauth2-redirect":                             true,
 		"GET /api/files/posts/x/y.png":                         true,
+		"GET /api/backups/x.zip":                               true,
 		"POST /api/collections/users/confirm-verification":     true,
 		"POST /api/collections/users/confirm-password-reset":   true,
 		"POST /api/collections/users/confirm-email-change":     true,
@@ -107,16 +152,18 @@ func TestOpenRoutes(t *testing.T) {
 		"GET /api/collections/_superusers/auth-methods":        true,
 		"POST /api/collections/users/auth-with-password":       false,
 		"POST /api/collections/users/request-password-reset":   false,
-		"GET /api/health":                          false,
-		"GET /api/collections/_superusers/records": false,
-		"POST /api/realtime":                       false,
-		"POST /api/files/token":                    false,
-		"GET /nothing/here":                        false,
-		"GET /":                                    false,
-		"POST /api/batch":                          false,
-		"GET /api/v1/keys":                         false,
-		"GET /_/../api/health":                     false,
-		"GET /_/..%2fapi/health":                   false,
+		"GET /api/health":                                      false,
+		"GET /api/collections/_superusers/records":             false,
+		"POST /api/realtime":                                   false,
+		"POST /api/files/token":                                false,
+		"GET /api/backups":                                     false,
+		"DELETE /api/backups/x.zip":                            false,
+		"GET /nothing/here":                                    false,
+		"GET /":                                                false,
+		"POST /api/batch":                                      false,
+		"GET /api/v1/keys":                                     false,
+		"GET /_/../api/health":                                 false,
+		"GET /_/..%2fapi/health":                               false,
 	} {
 		method, path, _ := strings.Cut(path, " ")
 		got := f.do(call{method: method, path: path})

@@ -1,23 +1,19 @@
 package apikeys
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"regexp"
-	"strings"
 
 	"github.com/picobase/picobase/internal/apierr"
 	"github.com/picobase/picobase/internal/httpapi"
 	"github.com/picobase/picobase/internal/scope"
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/hook"
-	"github.com/spf13/cast"
 )
 
-// bindInnerRequests checks what is inside of requests that stand for many: a
-// batch's inner requests pass no middleware, a realtime subscription names
-// collections in its body.
+// bindInnerRequests checks what is inside of a batch: its inner requests pass no
+// middleware.
 func (p *Plugin) bindInnerRequests() {
 	p.app.OnBatchRequest().Bind(&hook.Handler[*core.BatchRequestEvent]{
 		Id: "picoKeysBatch",
@@ -30,25 +26,6 @@ func (p *Plugin) bindInnerRequests() {
 					}
 				}
 			}
-			return e.Next()
-		},
-	})
-	p.app.OnRealtimeSubscribeRequest().Bind(&hook.Handler[*core.RealtimeSubscribeRequestEvent]{
-		Id: "picoKeysSubscribe",
-		Func: func(e *core.RealtimeSubscribeRequestEvent) error {
-			if key := actingKey(e.RequestEvent); key != nil {
-				for _, topic := range e.Subscriptions {
-					if err := checkTopic(e.App, key, topic); err != nil {
-						return p.refuse(err)
-					}
-				}
-			}
-			// Remembered for publishable keys too: the stream ends with its key.
-			keyID := ""
-			if key := httpapi.StateOf(e.RequestEvent).Key; key != nil {
-				keyID = key.ID
-			}
-			e.Client.Set(streamKey, keyID)
 			return e.Next()
 		},
 	})
@@ -83,25 +60,4 @@ func checkInner(app core.App, key *httpapi.Key, inner *core.InternalRequest) *ap
 		return ErrNotAllowed.WithMessage("The query of an inner request is malformed.").WithCause(err)
 	}
 	return checkRecords(app, key, scope.RecordsWrite, match[1], query)
-}
-
-// checkTopic checks a subscription: posts, posts/*, posts/ID, each with
-// ?options={"query":{…}}. Topics that name no collection are an app's own.
-func checkTopic(app core.App, key *httpapi.Key, topic string) *apierr.Error {
-	path, rawQuery, _ := strings.Cut(topic, "?")
-	name, _, _ := strings.Cut(path, "/")
-	if _, err := app.FindCachedCollectionByNameOrId(name); err != nil {
-		return nil
-	}
-	// PocketBase reads the options the same way, and like it a broken query is no query.
-	var options struct {
-		Query map[string]any `json:"query"`
-	}
-	parsed, _ := url.ParseQuery(rawQuery)
-	_ = json.Unmarshal([]byte(parsed.Get("options")), &options)
-	query := url.Values{}
-	for name, value := range options.Query {
-		query.Set(name, cast.ToString(value))
-	}
-	return checkRecords(app, key, scope.RecordsRead, name, query)
 }

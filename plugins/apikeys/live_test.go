@@ -5,12 +5,18 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/picobase/picobase/internal/httpapi"
+	"github.com/picobase/picobase/internal/scope"
 	"github.com/picobase/picobase/migrations"
 	"github.com/pocketbase/dbx"
+	"github.com/pocketbase/pocketbase/core"
+	"github.com/pocketbase/pocketbase/tools/hook"
 	"github.com/pocketbase/pocketbase/tools/types"
 )
 
@@ -161,5 +167,122 @@ func TestForeignChangesAreSeen(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("another process's change was not seen")
 		}
+	}
+}
+
+// next returns the next event, which must hold want.
+func (f *fixture) next(events <-chan string, want string) {
+	f.t.Helper()
+	select {
+	case event := <-events:
+		if !strings.Contains(event, want) {
+			f.t.Errorf("got the event %s, want one with %q", event, want)
+		}
+	case <-time.After(patience):
+		f.t.Errorf("no event with %q", want)
+	}
+}
+
+// What a stream is sent follows the scopes and the collections of the moment,
+// not those of its subscription.
+func TestMessagesFollowScopes(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	raw, keyID := f.key(createInput{Kind: Secret, Scopes: []string{"records:read:posts", "records:read:comments"}})
+	client, events, _ := f.stream()
+	if got := f.subscribe(client, raw, "posts/*", "comments/*", "later/*"); got.status != 204 {
+		t.Fatalf("subscribe: %s", got.raw)
+	}
+	write := func(collection, field, value string) {
+		t.Helper()
+		got := f.do(call{method: "POST", path: "/api/collections/" + collection + "/records", token: f.superuser, body: map[string]any{field: value}})
+		if got.status != 200 {
+			t.Fatalf("write to %s: %s", collection, got.raw)
+		}
+	}
+	later := core.NewBaseCollection("later")
+	later.Fields.Add(&core.TextField{Name: "text"})
+	f.save(later)
+	write("later", "text", "not for this key")
+	write("comments", "text", "still allowed")
+	f.next(events, "still allowed")
+
+	if got := f.do(call{method: "PATCH", path: "/api/v1/keys/" + keyID, token: f.superuser, body: map[string]any{"scopes": []string{"records:read:posts"}}}); got.status != 200 {
+		t.Fatalf("update: %s", got.raw)
+	}
+	write("comments", "text", "no longer allowed")
+	write("posts", "title", "the last")
+	f.next(events, "the last")
+}
+
+// PocketBase sets the identity and the topics of a client in two steps. Without
+// a lock, a request without power can leave its topics to one with power.
+func TestSubscriptionsAreNotMixed(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	arrived, entered, release := make(chan struct{}, 2), make(chan struct{}, 2), make(chan struct{})
+	bind := func(priority int, visit func()) {
+		f.app.OnRealtimeSubscribeRequest().Bind(&hook.Handler[*core.RealtimeSubscribeRequestEvent]{
+			Priority: priority,
+			Func: func(e *core.RealtimeSubscribeRequestEvent) error {
+				visit()
+				return e.Next()
+			},
+		})
+	}
+	bind(-1, func() { arrived <- struct{}{} })
+	bind(1, func() { entered <- struct{}{}; <-release })
+
+	client, _, _ := f.stream()
+	key := f.secret("records:read:posts")
+	var requests sync.WaitGroup
+	for range 2 {
+		requests.Go(func() { f.subscribe(client, key, "posts/*") })
+	}
+	<-arrived
+	<-arrived
+	<-entered
+	select {
+	case <-entered:
+		t.Error("two subscriptions of one client changed it at the same time")
+	case <-time.After(100 * time.Millisecond):
+	}
+	close(release)
+	requests.Wait()
+}
+
+// Streams of our own ask again whether their key may do what it did at first.
+func TestStillAllows(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	raw, id := f.key(createInput{Kind: Secret, Scopes: []string{"logs", "usage"}})
+	still := func() bool {
+		e := &core.RequestEvent{App: f.app}
+		e.Request = httptest.NewRequest(http.MethodGet, "/", nil)
+		key := f.plugin.keys.Load().byID[id].identity
+		httpapi.StateOf(e).Key = &key
+		return f.plugin.StillAllows(e, scope.Logs)
+	}
+	change := func(body map[string]any) {
+		t.Helper()
+		if got := f.do(call{method: "PATCH", path: "/api/v1/keys/" + id, token: f.superuser, body: body}); got.status != 200 {
+			t.Fatal(got.raw)
+		}
+	}
+	if !still() {
+		t.Error("a key as it was is refused")
+	}
+	change(map[string]any{"scopes": []string{"usage"}})
+	if still() {
+		t.Error("a key without the scope is allowed")
+	}
+	change(map[string]any{"scopes": []string{"logs"}, "allowedIPs": []string{"203.0.113.1"}})
+	if still() {
+		t.Error("a key of another address is allowed")
+	}
+	change(map[string]any{"allowedIPs": []string{}})
+	f.do(call{method: "DELETE", path: "/api/v1/keys/" + id, token: f.superuser})
+	if still() {
+		t.Errorf("the revoked key %s… is allowed", raw[:10])
 	}
 }

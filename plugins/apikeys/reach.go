@@ -2,6 +2,7 @@ package apikeys
 
 import (
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/ganigeorgiev/fexpr"
@@ -40,6 +41,10 @@ func checkRecords(app core.App, key *httpapi.Key, want, nameOrID string, query u
 		}
 	}
 	for _, filter := range query[search.FilterQueryParam] {
+		// PocketBase's limit, and the parser takes time by the square of the length.
+		if len(filter) > search.MaxFilterLength {
+			return apierr.Invalid("filter", "must be at most "+strconv.Itoa(search.MaxFilterLength)+" characters long.")
+		}
 		if err := r.filter(filter); err != nil {
 			return err
 		}
@@ -71,14 +76,16 @@ func (r reach) expand(path string) *apierr.Error {
 	if path == "" {
 		return nil
 	}
-	return r.follow(r.from, strings.Split(path, "."))
+	_, err := r.follow(r.from, strings.Split(path, "."))
+	return err
 }
 
 // path checks a field path of a filter or sort, such as author.name: its last
 // field is only compared, not followed.
 func (r reach) path(identifier string) *apierr.Error {
-	segments := strings.Split(identifier, ".")
-	if segments[0] == "@collection" && len(segments) > 1 {
+	at, segments := r.from, strings.Split(identifier, ".")
+	switch {
+	case segments[0] == "@collection" && len(segments) > 2:
 		name, _, _ := strings.Cut(segments[1], ":") // @collection.posts:alias.title
 		target, err := r.app.FindCachedCollectionByNameOrId(name)
 		if err != nil {
@@ -87,26 +94,44 @@ func (r reach) path(identifier string) *apierr.Error {
 		if err := checkCollection(r.key, scope.RecordsRead, target); err != nil {
 			return err
 		}
-		return r.follow(target, segments[2:max(2, len(segments)-1)])
+		at, segments = target, segments[2:]
+	case segments[0] == "@request" && len(segments) > 2 && segments[1] == "body":
+		segments = segments[2:] // the ids in the body are followed like those of a record
 	}
-	return r.follow(r.from, segments[:len(segments)-1])
+	last := len(segments) - 1
+	at, err := r.follow(at, segments[:last])
+	if err != nil || at == nil {
+		return err
+	}
+	return checkCompared(at, segments[last])
 }
 
-// follow checks every collection that the segments lead to. It ends at the
-// first segment that is not a relation: what comes after is inside a JSON field.
-func (r reach) follow(at *core.Collection, segments []string) *apierr.Error {
-	for _, segment := range segments {
-		name, _, _ := strings.Cut(segment, ":") // modifiers: tags:each
-		next := r.related(at, name)
-		if next == nil {
-			return nil
-		}
-		if err := checkCollection(r.key, scope.RecordsRead, next); err != nil {
-			return err
-		}
-		at = next
+// checkCompared refuses to compare with what the API never shows: by one guess
+// after the other, comparing reads it.
+func checkCompared(at *core.Collection, segment string) *apierr.Error {
+	name, _, _ := strings.Cut(segment, ":")
+	field := at.Fields.GetByName(name)
+	if _, isPassword := field.(*core.PasswordField); isPassword || field != nil && at.IsAuth() && name == core.FieldNameTokenKey {
+		return ErrNotAllowed.WithMessage("No API key can filter or sort by the field " + name + ".")
 	}
 	return nil
+}
+
+// follow checks every collection that the segments lead to, and returns the
+// last. It ends, with nil, at the first segment that is not a relation: what
+// comes after is inside a JSON field.
+func (r reach) follow(at *core.Collection, segments []string) (*core.Collection, *apierr.Error) {
+	for _, segment := range segments {
+		name, _, _ := strings.Cut(segment, ":") // modifiers: tags:each
+		at = r.related(at, name)
+		if at == nil {
+			return nil, nil
+		}
+		if err := checkCollection(r.key, scope.RecordsRead, at); err != nil {
+			return nil, err
+		}
+	}
+	return at, nil
 }
 
 // related returns the collection that a field or a back-relation

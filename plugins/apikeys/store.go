@@ -167,10 +167,6 @@ func (p *Plugin) poll(context.Context) error {
 	return nil
 }
 
-// streamKey is where a realtime client remembers the id of the key that it
-// subscribed with.
-const streamKey = "picoKeyID"
-
 // dropStreams ends every realtime connection whose key may no longer be used.
 // The client reconnects by itself and is then refused like any other request.
 func (p *Plugin) dropStreams() {

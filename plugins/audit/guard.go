@@ -8,6 +8,7 @@ import (
 	"github.com/picobase/picobase/internal/httpapi"
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/hook"
+	"github.com/pocketbase/pocketbase/tools/router"
 )
 
 // The table's triggers refuse to change or delete entries. What is left is SQL
@@ -84,6 +85,11 @@ func guardQuery(e *core.RequestEvent) (query string, err error) {
 	}
 	if err := e.BindBody(&body); err != nil {
 		return "", nil // PocketBase answers that better
+	}
+	// From here on the body is what was just read. An XML document followed by a
+	// second one would else show PocketBase other SQL than this guard.
+	if body, ok := e.Request.Body.(router.Rereader); ok {
+		body.Reread()
 	}
 	if endangersTrail(body.Query) {
 		return body.Query, httpapi.Error(ErrAppendOnly)

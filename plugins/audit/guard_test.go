@@ -134,6 +134,14 @@ func TestConsoleStaysUsable(t *testing.T) {
 	if status != http.StatusForbidden {
 		t.Errorf("as a form: %d", status)
 	}
+	// Neither does a second document behind the first, out of reach of one read.
+	const document = "<b><Query>%s</Query></b>"
+	twice := fmt.Sprintf("%-4096s"+document, fmt.Sprintf(document, "SELECT 1"), "DROP TRIGGER _pico_audit_no_delete")
+	trail := schema(t, tt)
+	tt.call(t, "POST", "/api/sql", twice, "Content-Type", "text/xml")
+	if schema(t, tt) != trail {
+		t.Error("the second document of a body was executed")
+	}
 	// Strangers get PocketBase's answer, and no line in the trail.
 	had := len(tt.trail(t))
 	if status, _ := tt.call(t, "POST", "/api/sql", `{"query":"SELECT 1"}`, "Authorization", ""); status != http.StatusUnauthorized {

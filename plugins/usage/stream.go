@@ -40,8 +40,14 @@ func (p *Plugin) streamLogs(e *core.RequestEvent) error {
 		case <-listener.closed:
 			return nil
 		case <-heartbeat.C:
+			if !p.cfg.StillAllowed(e) {
+				return nil
+			}
 			err = stream.comment("heartbeat")
 		case next := <-listener.entries:
+			if !p.cfg.StillAllowed(e) {
+				return nil
+			}
 			if lost := listener.dropped.Swap(0); lost > 0 {
 				err = stream.event("dropped", map[string]int64{"count": lost})
 			}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -162,6 +163,30 @@ func TestTailHeartbeat(t *testing.T) {
 	served := serveOn(t, s, nil)
 	if line := served.listen("").line(); line != ": heartbeat" {
 		t.Errorf("got %q", line)
+	}
+}
+
+// A stream outlives the check of its caller, who may be shut out in the meantime.
+func TestTailEndsWithPermission(t *testing.T) {
+	t.Parallel()
+	var shutOut atomic.Bool
+	s := serve(t, Config{StillAllowed: func(*core.RequestEvent) bool { return !shutOut.Load() }}, testRoutes)
+	live := s.listen("")
+	s.get("/hello")
+	live.entry()
+	shutOut.Store(true)
+	s.get("/hello")
+	for live.scanner.Scan() {
+		if live.scanner.Text() != "" {
+			t.Errorf("got %q, want the end", live.scanner.Text())
+		}
+	}
+
+	shutOut.Store(false)
+	quiet := register(t, Config{StillAllowed: func(*core.RequestEvent) bool { return false }})
+	quiet.heartbeat = time.Millisecond
+	if ended := serveOn(t, quiet, nil).listen(""); ended.scanner.Scan() && ended.scanner.Text() != "" {
+		t.Errorf("got %q on a quiet stream, want the end", ended.scanner.Text())
 	}
 }
 

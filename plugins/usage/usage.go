@@ -48,6 +48,10 @@ type Config struct {
 	// MaxFlushInterval).
 	FlushInterval time.Duration
 
+	// StillAllowed reports whether the caller of a live stream may go on reading
+	// the log; it is asked before everything that is sent. Defaults to always.
+	StillAllowed func(e *core.RequestEvent) bool
+
 	// TouchKeys is told after each flush which API keys were used, by id, and
 	// when last. It must not keep the map. After an error it is told again
 	// with the next flush. May be nil.
@@ -95,6 +99,9 @@ func Register(app core.App, cfg Config) (*Plugin, error) {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.StillAllowed == nil {
+		cfg.StillAllowed = func(*core.RequestEvent) bool { return true }
 	}
 	metrics, err := newMetrics(cfg.Metrics)
 	if err != nil {
