@@ -161,7 +161,7 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	}
 	t.keys, err = apikeys.Register(app, apikeys.Config{
 		Settings: current, Off: t.cfg.APIKeysOff, Priority: priorityAPIKeys,
-		Platform: verifier, Transact: transact, Charge: accessPlugin.Charge, Metrics: metrics,
+		Platform: verifier, Transact: transact, Charge: accessPlugin.ChargeRefusal, Metrics: metrics,
 	})
 	if err != nil {
 		return err

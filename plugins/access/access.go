@@ -69,6 +69,7 @@ type Priorities struct {
 type Plugin struct {
 	cfg      Config
 	limiter  *limiter
+	refusals *limiter // of requests that are turned away further out
 	compiled atomic.Pointer[policy]
 
 	refusedIPs  prometheus.Counter
@@ -87,8 +88,9 @@ func Register(app core.App, cfg Config) (*Plugin, error) {
 		return nil, err
 	}
 	p := &Plugin{
-		cfg:     cfg,
-		limiter: newLimiter(cfg.MaxBuckets, cfg.Now),
+		cfg:      cfg,
+		limiter:  newLimiter(cfg.MaxBuckets, cfg.Now),
+		refusals: newLimiter(cfg.MaxBuckets, cfg.Now),
 		refusedIPs: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "picobase_ip_refused_total",
 			Help: "Requests refused because their address is not in the allowlist.",

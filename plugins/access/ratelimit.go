@@ -20,21 +20,25 @@ const (
 var ErrRateLimited = apierr.New(http.StatusTooManyRequests, "rate_limited", "Too many requests.")
 
 func (p *Plugin) rateLimit(e *core.RequestEvent) error {
-	if err := p.Charge(e); err != nil {
+	if err := p.charge(e, p.limiter, httpapi.StateOf(e).Key); err != nil {
 		return err
 	}
 	return e.Next()
 }
 
-// Charge charges a request to its API key and to its address, and returns
-// ErrRateLimited when one of them has nothing left. A key with a limit of its own
-// is a server's, and a server sends everything from one address: it is charged
-// to the key alone. Settings that turn the limits off turn off keys' own limits
-// too.
-//
-// The middleware charges whatever comes so far in. Those that turn a request
-// away further out charge it themselves.
-func (p *Plugin) Charge(e *core.RequestEvent) error {
+// ChargeRefusal charges a request that is turned away further out than the
+// middleware, and returns ErrRateLimited when its address was turned away too
+// often. These attempts have buckets of their own: a thousand wrong keys from
+// one address take nothing from the right keys there.
+func (p *Plugin) ChargeRefusal(e *core.RequestEvent) error {
+	return p.charge(e, p.refusals, nil)
+}
+
+// charge charges a request to its API key and to its address. A key with a limit
+// of its own is a server's, and a server sends everything from one address: it is
+// charged to the key alone. Settings that turn the limits off turn off keys' own
+// limits too.
+func (p *Plugin) charge(e *core.RequestEvent, limiter *limiter, key *httpapi.Key) error {
 	limits := &p.policy().limits
 	if !limits.enabled || isProbe(e) || isCommandLine(e) {
 		return nil
@@ -42,16 +46,16 @@ func (p *Plugin) Charge(e *core.RequestEvent) error {
 
 	var result verdict
 	var policy string
-	switch key := httpapi.StateOf(e).Key; {
+	switch {
 	case key == nil:
-		result = p.limiter.charge(nil, "", &limits.perIP, clientAddr(e))
+		result = limiter.charge(nil, "", &limits.perIP, clientAddr(e))
 		policy = limits.perIP.policy
 	case key.RateLimit != nil:
 		own := newLimit("key", *key.RateLimit)
-		result = p.limiter.charge(&own, key.ID, nil, netip.Addr{})
+		result = limiter.charge(&own, key.ID, nil, netip.Addr{})
 		policy = own.policy
 	default:
-		result = p.limiter.charge(&limits.perKey, key.ID, &limits.perIP, clientAddr(e))
+		result = limiter.charge(&limits.perKey, key.ID, &limits.perIP, clientAddr(e))
 		policy = limits.both
 	}
 	header, values := e.Response.Header(), []string{policy, result.header()} // one allocation for both
