@@ -91,7 +91,7 @@ func appendChecksum(dst, body []byte) []byte {
 	// Not crc32.ChecksumIEEE, whose dispatch puts body on the heap.
 	sum := ^uint32(0)
 	for _, b := range body {
-		sum = crc32.IEEETable[byte(sum)^b] ^ sum>>8
+		sum = crc32.IEEETable[byte(sum&0xff)^b] ^ sum>>8
 	}
 	sum = ^sum
 	var digits [checksumLen]byte
