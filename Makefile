@@ -51,6 +51,8 @@ bench: build ## PicoBase beside stock PocketBase, written to docs/benchmarks.md
 fuzz: ## each fuzz test for half a minute
 	go test -run=- -fuzz=FuzzParse -fuzztime=30s ./plugins/apikeys
 	go test -run=- -fuzz=FuzzClientIP -fuzztime=30s ./plugins/access
+	go test -run=- -fuzz=FuzzRequestID -fuzztime=30s ./plugins/apierrors
+	go test -run=- -fuzz=FuzzPatch -fuzztime=30s ./internal/config
 
 clean:
 	rm -rf bin e2e/node_modules
