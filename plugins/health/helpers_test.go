@@ -105,6 +105,9 @@ func (s *server) do(t *testing.T, method, path string, header ...string) reply {
 	}
 	for i := 0; i < len(header); i += 2 {
 		request.Header.Add(header[i], header[i+1])
+		if header[i] == "Host" { // which net/http sends from elsewhere
+			request.Host = header[i+1]
+		}
 	}
 	return do(t, request)
 }

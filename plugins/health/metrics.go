@@ -3,6 +3,7 @@ package health
 import (
 	"net/http"
 	"net/netip"
+	"net/url"
 
 	"github.com/picobase/picobase/internal/httpapi"
 	"github.com/picobase/picobase/internal/scope"
@@ -54,8 +55,17 @@ func isLocal(e *core.RequestEvent) bool {
 	if err != nil || !ip.Unmap().IsLoopback() {
 		return false
 	}
-	return !hasAny(e.Request.Header, forwardingHeaders) &&
+	return isLocalHost(e.Request.Host) && !hasAny(e.Request.Header, forwardingHeaders) &&
 		!hasAny(e.Request.Header, e.App.Settings().TrustedProxy.Headers)
+}
+
+// isLocalHost reports whether the Host header names this machine as itself. A web
+// page whose own name was made to lead here sends no Origin, but that name.
+func isLocalHost(host string) bool {
+	u := url.URL{Host: host}
+	name := u.Hostname()
+	ip, err := netip.ParseAddr(name)
+	return name == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
 func hasAny(header http.Header, names []string) bool {

@@ -17,6 +17,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
+func TestIsLocalHost(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]bool{
+		"localhost": true, "localhost:8090": true, "127.0.0.1:8090": true, "127.1.2.3": true, "[::1]:8090": true,
+		"": false, "evil.net": false, "evil.net:8090": false, "localhost.evil.net": false, "10.0.0.1:8090": false, "127.0.0.1.evil.net": false,
+	} {
+		if got := isLocalHost(host); got != want {
+			t.Errorf("%q: %t", host, got)
+		}
+	}
+}
+
 func TestMetricsAccess(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, Config{}, func(r *router.Router[*core.RequestEvent]) {
@@ -76,6 +88,7 @@ func TestMetricsAccess(t *testing.T) {
 		{"Fly-Client-IP", []string{"Fly-Client-IP", "::1"}, 401, httpapi.ErrCredentialsRequired.Code},
 		{"True-Client-IP", []string{"True-Client-IP", "::1"}, 401, httpapi.ErrCredentialsRequired.Code},
 		{"trusted proxy's header", []string{"X-My-Proxy", "127.0.0.1"}, 401, httpapi.ErrCredentialsRequired.Code},
+		{"web page under a name of its own", []string{"Host", "evil.net"}, 401, httpapi.ErrCredentialsRequired.Code},
 		{"web page", []string{"Origin", "https://evil.net"}, 401, httpapi.ErrCredentialsRequired.Code},
 	} {
 		got := s.do(t, http.MethodGet, "/metrics", test.header...)
@@ -113,7 +126,7 @@ func TestIsLocal(t *testing.T) {
 	} {
 		e := &core.RequestEvent{App: app}
 		e.Request = httptest.NewRequest(http.MethodGet, "/metrics", nil)
-		e.Request.RemoteAddr = address
+		e.Request.RemoteAddr, e.Request.Host = address, "localhost:8090"
 		if got := isLocal(e); got != want {
 			t.Errorf("%q: got %v, want %v", address, got, want)
 		}
