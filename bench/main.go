@@ -104,15 +104,21 @@ func run(ctx context.Context, opts options, out io.Writer) error {
 		return err
 	}
 
+	check, err := measureKeyCheck(ctx, out)
+	if err != nil {
+		return err
+	}
+
 	fmt.Fprintln(out)
 	printReport(out, res)
+	fmt.Fprintf(out, "\nAPI key check: %s\n", check)
 	if opts.out == "" {
 		return nil
 	}
 	if err := os.MkdirAll(filepath.Dir(opts.out), 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(opts.out, markdown(facts, opts, res), 0o644); err != nil {
+	if err := os.WriteFile(opts.out, markdown(facts, opts, res, check), 0o644); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "\nwrote %s\n", opts.out)

@@ -14,7 +14,7 @@ var pageText string
 var page = template.Must(template.New("page").Parse(pageText))
 
 // markdown renders docs/benchmarks.md.
-func markdown(f facts, opts options, res results) []byte {
+func markdown(f facts, opts options, res results, check keyCheck) []byte {
 	missed := 0
 	for _, v := range verdicts(res) {
 		if !v.met {
@@ -39,6 +39,7 @@ func markdown(f facts, opts options, res results) []byte {
 		"Threads":     opts.threads,
 		"Rows":        seededRows,
 		"Summary":     summary,
+		"KeyCheck":    check,
 		"Results":     markdownTable(resultRows(res)),
 		"Floors":      markdownTable(verdictRows(res)),
 	})
