@@ -86,7 +86,7 @@ func TestMarkdown(t *testing.T) {
 	res.stockPeak, res.picobasePeak = 100, 50
 	f := facts{date: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), pocketBase: "v0.39.11", goVersion: "go1.26.8", platform: "linux/amd64", cores: 2}
 
-	got := string(markdown(f, options{rounds: 5, duration: 4 * time.Second, connections: 32, threads: 1}, res))
+	got := string(markdown(f, options{rounds: 5, duration: 4 * time.Second, connections: 32, threads: 1}, res, keyCheck{"300", "0", "0"}))
 
 	for _, want := range []string{
 		"**2 of 6 floors are missed.** Measured 2026-01-02 with PocketBase v0.39.11, go1.26.8, linux/amd64, 2 cores.",
