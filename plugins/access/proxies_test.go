@@ -122,7 +122,7 @@ func FuzzClientIP(f *testing.F) {
 	f.Fuzz(func(t *testing.T, peer, headers string, leftmost bool) {
 		request, err := http.ReadRequest(bufio.NewReader(strings.NewReader("GET / HTTP/1.1\r\nHost: x\r\n" + headers + "\r\n\r\n")))
 		if err != nil {
-			t.Skip() // net/http refuses it before it reaches us
+			return // net/http refuses it before it reaches us
 		}
 		request.RemoteAddr = peer
 		e := &core.RequestEvent{App: app}
@@ -131,7 +131,7 @@ func FuzzClientIP(f *testing.F) {
 		app.Settings().TrustedProxy.UseLeftmostIP = leftmost
 		// Read the peer's address apart from the code under test.
 		if addr, err := netip.ParseAddrPort(peer); err == nil && contains(trusted, addr.Addr().Unmap().WithZone("")) {
-			t.Skip()
+			return
 		}
 		if err := p.trustedProxies(e); err != nil {
 			t.Fatal(err)
