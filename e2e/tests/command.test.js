@@ -208,6 +208,31 @@ describe('the process', () => {
     }
   })
 
+  test('a stop tells realtime clients before it ends their streams', async () => {
+    const server = await Server.start()
+    try {
+      const stream = await fetch(server.url + '/api/realtime')
+      const reader = stream.body.pipeThrough(new TextDecoderStream()).getReader()
+      let seen = ''
+      const readUntil = async (text) => {
+        while (!seen.includes(text)) {
+          const { value, done } = await reader.read()
+          if (done) return false
+          seen += value
+        }
+        return true
+      }
+      assert.ok(await readUntil('PB_CONNECT'))
+      server.process.kill('SIGTERM')
+      assert.ok(await readUntil('pico_shutdown'), `the stream ended without a word: ${seen}`)
+      assert.match(seen, /"reconnect":true/)
+      assert.equal(await readUntil('nothing more'), false, 'the stream ends by itself')
+      assert.deepEqual(await server.exited, { code: 0, signal: null })
+    } finally {
+      await server.close()
+    }
+  })
+
   test('usage survives a stop to the last request, a kill to the last two seconds', async () => {
     const dir = await mkdtemp(path.join(tmpdir(), 'picobase-e2e-'))
     let server = await Server.start({ dir })
