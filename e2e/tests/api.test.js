@@ -2,6 +2,7 @@
 // logs, audit, probes, description.
 
 import assert from 'node:assert/strict'
+import { generateKeyPairSync, sign as sign25519 } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { request as httpRequest } from 'node:http'
 import { connect } from 'node:net'
@@ -141,11 +142,32 @@ describe('access', () => {
   })
 
   test('an address outside of the list is turned away, whatever it claims', async () => {
-    // Reached over ::1, so that 127.0.0.1 can be the stranger.
-    await patch({ ipAllowlist: { enabled: true, cidrs: ['127.0.0.0/8'] } })
-    const changed = await patch({ ipAllowlist: { cidrs: ['127.0.0.0/8', '10.0.0.0/8'] } })
-    assert.equal(changed.status, 200)
-    await patch({ ipAllowlist: { enabled: false, cidrs: [] } })
+    // The whole of 127/8 is this machine, so 127.0.0.2 can be the stranger.
+    const from = (localAddress, headers = {}) =>
+      new Promise((resolve, reject) => {
+        httpRequest(server.url + '/api/health', { localAddress, headers: { 'X-API-Key': server.publishable, ...headers } }, async (response) => {
+          resolve({ status: response.statusCode, body: JSON.parse(Buffer.concat(await response.toArray()).toString()) })
+        }).on('error', reject).end()
+      })
+    const claims = { 'X-Forwarded-For': '127.0.0.1', 'X-Real-IP': '127.0.0.1', Forwarded: 'for=127.0.0.1' }
+    assert.equal((await from('127.0.0.2')).status, 200)
+    await patch({ ipAllowlist: { enabled: true, cidrs: ['127.0.0.1/32'] } })
+    try {
+      assert.equal((await from('127.0.0.1')).status, 200)
+      for (const headers of [{}, claims]) {
+        const refused = await from('127.0.0.2', headers)
+        assert.equal(refused.status, 403)
+        assert.equal(refused.body.error.code, 'ip_not_allowed')
+      }
+      // Behind a proxy the header counts, but from that proxy only.
+      await server.fetch('/api/settings', { method: 'PATCH', token, json: { trustedProxy: { headers: ['X-Forwarded-For'] } } })
+      assert.equal((await patch({ ipAllowlist: { trustedProxies: ['127.0.0.3'] } })).status, 200)
+      assert.equal((await from('127.0.0.2', claims)).status, 403, 'a stranger was believed')
+      assert.equal((await from('127.0.0.3', claims)).status, 200, 'the proxy was not believed')
+    } finally {
+      await server.fetch('/api/settings', { method: 'PATCH', token, json: { trustedProxy: { headers: [] } } })
+      await patch({ ipAllowlist: { enabled: false, cidrs: [], trustedProxies: [] } })
+    }
   })
 
   test('a thousand wrong keys a second do not slow the right ones', async () => {
@@ -172,22 +194,26 @@ describe('access', () => {
     assert.ok(limited > 0, 'guessing is limited too')
   })
 
-  test('smuggled bytes are one request or none', async () => {
-    // Two lengths that disagree: Go refuses, and nothing reaches a second request.
+  test('requests that two servers could read differently are refused', async () => {
     const raw = (text) =>
       new Promise((resolve, reject) => {
         let answer = ''
-        const socket = connect(server.port, '127.0.0.1', () => socket.end(text))
-        socket.on('data', (data) => (answer += data)).on('end', () => resolve(answer)).on('error', reject)
+        const socket = connect(server.port, '127.0.0.1', () => socket.write(text))
+        socket.on('data', (data) => (answer += data)).on('close', () => resolve(answer)).on('error', reject)
       })
-    const smuggled = await raw(
-      `POST /api/health HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /api/v1/keys HTTP/1.1\r\nHost: x\r\nAuthorization: ${token}\r\nConnection: close\r\n\r\n`,
-    )
-    assert.ok(!smuggled.includes('totalItems') || smuggled.split('HTTP/1.1 ').length <= 3, smuggled)
-    const doubled = await raw(`GET /api/health HTTP/1.1\r\nHost: x\r\nX-API-Key: ${server.publishable}\r\nX-API-Key: pbk_sec_x\r\nConnection: close\r\n\r\n`)
-    assert.match(doubled, /^HTTP\/1.1 200/)
-    const hidden = await raw(`GET /api/health HTTP/1.1\r\nHost: x\r\nX-API-Key : ${server.publishable}\r\nConnection: close\r\n\r\n`)
-    assert.match(hidden, /^HTTP\/1.1 400/)
+    const inner = `GET /api/v1/keys HTTP/1.1\r\nHost: x\r\nAuthorization: ${token}\r\nConnection: close\r\n\r\n`
+    const start = 'POST /api/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n'
+    for (const [name, text] of [
+      ['two lengths', `${start}Content-Length: 0\r\nContent-Length: ${inner.length}\r\n\r\n${inner}`],
+      ['an unknown coding', `${start}Transfer-Encoding: xchunked\r\n\r\n${inner}`],
+      ['a coding hidden by a space', `${start}Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n${inner}`],
+      ['two hosts', `GET /api/health HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n`],
+      ['a key hidden by a space', `GET /api/health HTTP/1.1\r\nHost: x\r\nX-API-Key : ${server.publishable}\r\nConnection: close\r\n\r\n`],
+    ]) {
+      const answer = await raw(text)
+      assert.match(answer, /^HTTP\/1.1 (400|501)/, `${name}: ${answer}`)
+      assert.ok(!answer.includes('totalItems'), `${name}: the inner request was served`)
+    }
   })
 })
 
@@ -220,6 +246,16 @@ describe('usage, logs, audit', () => {
     })
     assert.equal(stored.data.status, 404)
     assert.ok(stored.data.meta.keyId && stored.data.meta.route)
+  })
+
+  test('the live log of a key ends when the key is revoked', async () => {
+    const { key, id } = (await server.fetch('/api/v1/keys', { token, json: { kind: 'secret', scopes: ['logs'] } })).body
+    const stream = await fetch(server.url + '/api/v1/logs/stream', { headers: { 'X-API-Key': key } })
+    assert.equal(stream.status, 200)
+    const ended = stream.text().then((text) => text)
+    await server.fetch('/api/v1/keys/' + id, { method: 'DELETE', token })
+    await server.fetch('/after/revocation', { key: server.publishable })
+    assert.ok(!(await ended).includes('/after/revocation'), 'a revoked key went on reading')
   })
 
   test('audit says who, from where, what, before and after, and hides secrets', async () => {
@@ -306,4 +342,45 @@ describe('openapi.json', () => {
 test('help names every command', async () => {
   const { stdout } = await picobase(['--help'])
   for (const name of ['serve', 'keys', 'usage', 'logs', 'superuser', 'healthcheck']) assert.match(stdout, new RegExp(`^  ${name} `, 'm'))
+})
+
+describe('tokens of the platform', () => {
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519')
+  const stranger = generateKeyPairSync('ed25519').privateKey
+  const sign = (claims, key = privateKey, header = { alg: 'EdDSA', typ: 'JWT' }) => {
+    const now = Math.floor(Date.now() / 1000)
+    const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url')
+    const text = `${part(header)}.${part({ aud: 'project1', sub: 'person1', email: 'ann@example.com', iat: now, exp: now + 240, ...claims })}`
+    return `Bearer ${text}.${sign25519(null, Buffer.from(text), key).toString('base64url')}`
+  }
+  let tenant
+  before(async () => {
+    tenant = await Server.start({
+      env: { PICOBASE_PROJECT_ID: 'project1', PICOBASE_PLATFORM_PUBLIC_KEY: publicKey.export({ type: 'spki', format: 'pem' }) },
+    })
+  })
+  after(() => tenant?.close())
+
+  test('open the API and name the person in the audit trail', async () => {
+    const made = await tenant.fetch('/api/v1/keys', { token: sign(), json: { kind: 'publishable', label: 'by the platform' } })
+    assert.equal(made.status, 201, JSON.stringify(made.body))
+    assert.equal((await tenant.fetch('/api/collections', { token: sign() })).status, 200)
+    const trail = await tenant.fetch('/api/v1/audit?action=key.created&actorKind=platform', { token: sign() })
+    assert.equal(trail.body.items[0].actor.name, 'ann@example.com')
+  })
+  test('forged, foreign and stale ones do not', async () => {
+    const now = Math.floor(Date.now() / 1000)
+    for (const [name, bad] of [
+      ['another signature', sign({}, stranger)],
+      ['another project', sign({ aud: 'project2' })],
+      ['expired', sign({ iat: now - 600, exp: now - 300 })],
+      ['too long', sign({ exp: now + 3600 })],
+      ['nobody', sign({ sub: '' })],
+      ['unsigned', sign({}, privateKey, { alg: 'none' })],
+    ]) {
+      const answer = await tenant.fetch('/api/v1/keys', { token: bad })
+      assert.equal(answer.status, 401, `${name}: ${JSON.stringify(answer.body)}`)
+    }
+    assert.equal((await server.fetch('/api/v1/keys', { token: sign() })).status, 401, 'a tenant that trusts no platform')
+  })
 })

@@ -146,6 +146,10 @@ func RetryAfterSeconds(d time.Duration) string {
 	return strconv.FormatInt(max(seconds, 1), 10)
 }
 
+// ErrInternal answers what went wrong on the server itself; the cause is for the log.
+var ErrInternal = New(http.StatusInternalServerError, "internal_error",
+	"Something went wrong on the server. The request id helps to find it in the log.")
+
 // CodeInvalid is the code of every error made by Invalid.
 const CodeInvalid = "validation_failed"
 

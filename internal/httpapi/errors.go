@@ -21,6 +21,21 @@ func Error(err *apierr.Error) *router.ApiError {
 	return wrapped
 }
 
+// Failure returns the error that a handler of PicoBase's API answers for err:
+// err itself when it was made for clients, and ErrInternal for all others, which
+// PocketBase would answer with 400 as if the client had caused them.
+func Failure(err error) error {
+	var own *apierr.Error
+	if errors.As(err, &own) {
+		return Error(own)
+	}
+	var native *router.ApiError
+	if errors.As(err, &native) {
+		return err
+	}
+	return Error(apierr.ErrInternal.WithCause(err))
+}
+
 // ErrInvalidJSON answers a body that is not one JSON object.
 var ErrInvalidJSON = apierr.New(http.StatusBadRequest, "invalid_json", "The request body must be one JSON object.")
 

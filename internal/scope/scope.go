@@ -44,10 +44,6 @@ var known = []string{
 	Files, Backups, Hooks, Webhooks, Logs, Usage, Settings, Keys, Everything,
 }
 
-// Known returns every scope that can be granted. The records scopes also take
-// a collection: records:read:posts.
-func Known() []string { return slices.Clone(known) }
-
 // Set is the parsed scopes of one key. The zero Set allows nothing.
 type Set struct {
 	grants []grant

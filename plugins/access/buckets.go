@@ -49,18 +49,6 @@ func (b *buckets[K]) shard(key K) *shard[K] {
 	return &b.shards[maphash.Comparable(b.seed, key)%shardCount]
 }
 
-// len counts the buckets.
-func (b *buckets[K]) len() int {
-	total := 0
-	for i := range b.shards {
-		shard := &b.shards[i]
-		shard.Lock()
-		total += shard.lru.Len()
-		shard.Unlock()
-	}
-	return total
-}
-
 // bucket returns the bucket of key, full when it is new. A bucket from before a
 // change of the limit keeps its tokens and goes on with the new rate.
 func (s *shard[K]) bucket(key K, limit config.RateLimit, now time.Time) *rate.Limiter {

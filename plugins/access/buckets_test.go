@@ -83,3 +83,15 @@ func TestEvictionForgetsOnlyDebt(t *testing.T) {
 		}
 	}
 }
+
+// len counts the buckets.
+func (b *buckets[K]) len() int {
+	total := 0
+	for i := range b.shards {
+		shard := &b.shards[i]
+		shard.Lock()
+		total += shard.lru.Len()
+		shard.Unlock()
+	}
+	return total
+}

@@ -82,7 +82,7 @@ func (p *Plugin) next(e *core.RequestEvent, requestID string) (err error) {
 		case http.ErrAbortHandler: // net/http's way to cut the connection
 			panic(r)
 		default:
-			err = httpapi.Error(errInternal.WithCause(fmt.Errorf("panic: %v", r)))
+			err = httpapi.Error(apierr.ErrInternal.WithCause(fmt.Errorf("panic: %v", r)))
 			p.app.Logger().Error("request panicked", slog.Any("panic", r),
 				slog.String("requestId", requestID), slog.String("stack", string(debug.Stack())))
 		}
@@ -113,12 +113,8 @@ func validID(id string) bool {
 	return true
 }
 
-var (
-	errInternal = apierr.New(http.StatusInternalServerError, "internal_error",
-		"Something went wrong on the server. The request id helps to find it in the log.")
-	errBodyTooLarge = apierr.New(http.StatusRequestEntityTooLarge, "body_too_large",
-		"The request body is larger than this endpoint accepts.")
-)
+var errBodyTooLarge = apierr.New(http.StatusRequestEntityTooLarge, "body_too_large",
+	"The request body is larger than this endpoint accepts.")
 
 // Translate returns the error that a client is shown for err, whatever it is:
 // PicoBase's own, PocketBase's, or one that nobody expected.

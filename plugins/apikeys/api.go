@@ -33,7 +33,7 @@ type keyList struct {
 func (p *Plugin) list(e *core.RequestEvent) error {
 	var records []*core.Record
 	if err := e.App.RecordQuery(migrations.KeysCollection).OrderBy("created DESC", "id").All(&records); err != nil {
-		return err
+		return httpapi.Failure(err)
 	}
 	answer := keyList{Items: make([]Key, 0, len(records)), TotalItems: len(records)}
 	for _, record := range records {
@@ -57,19 +57,19 @@ func (p *Plugin) create(e *core.RequestEvent) error {
 	}
 	record, err := p.newRecord(e.App, in)
 	if err != nil {
-		return asAPIError(err)
+		return httpapi.Failure(err)
 	}
 	caller := httpapi.CallerOf(e)
 	record.Set("createdBy", string(caller.Kind)+":"+caller.Name)
 	raw, err := p.mint(record)
 	if err != nil {
-		return err
+		return httpapi.Failure(err)
 	}
 	if err := p.checkStrength(caller, record); err != nil {
 		return httpapi.Error(err)
 	}
 	if err := p.cfg.Transact(e, func(tx core.App) error { return tx.Save(record) }); err != nil {
-		return err
+		return httpapi.Failure(err)
 	}
 	return e.JSON(http.StatusCreated, p.view(record, raw))
 }
@@ -84,13 +84,13 @@ func (p *Plugin) update(e *core.RequestEvent) error {
 		return err
 	}
 	if err := p.apply(record, in); err != nil {
-		return asAPIError(err)
+		return httpapi.Failure(err)
 	}
 	if err := p.checkStrength(httpapi.CallerOf(e), record); err != nil {
 		return httpapi.Error(err)
 	}
 	if err := p.cfg.Transact(e, func(tx core.App) error { return tx.Save(record) }); err != nil {
-		return err
+		return httpapi.Failure(err)
 	}
 	return e.JSON(http.StatusOK, p.view(record, ""))
 }
@@ -108,7 +108,7 @@ func (p *Plugin) revoke(e *core.RequestEvent) error {
 	if record.GetDateTime("revoked").IsZero() {
 		record.Set("revoked", p.cfg.Now())
 		if err := p.cfg.Transact(e, func(tx core.App) error { return tx.Save(record) }); err != nil {
-			return err
+			return httpapi.Failure(err)
 		}
 	}
 	return e.JSON(http.StatusOK, p.view(record, ""))
@@ -124,7 +124,7 @@ func (p *Plugin) rotate(e *core.RequestEvent) error {
 	}
 	grace, err := parseGrace(in.Grace)
 	if err != nil {
-		return asAPIError(err)
+		return httpapi.Failure(err)
 	}
 	old, err := p.findActive(e)
 	if err != nil {
@@ -135,7 +135,7 @@ func (p *Plugin) rotate(e *core.RequestEvent) error {
 	}
 	next, raw, err := p.successor(e, old, grace)
 	if err != nil {
-		return err
+		return httpapi.Failure(err)
 	}
 	err = p.cfg.Transact(e, func(tx core.App) error {
 		if err := tx.Save(next); err != nil {
@@ -144,7 +144,7 @@ func (p *Plugin) rotate(e *core.RequestEvent) error {
 		return tx.Save(old)
 	})
 	if err != nil {
-		return err
+		return httpapi.Failure(err)
 	}
 	return e.JSON(http.StatusCreated, p.view(next, raw))
 }

@@ -204,3 +204,16 @@ func TestTouch(t *testing.T) {
 		}
 	}
 }
+
+// A database that fails is no mistake of the client, and shows nothing of itself.
+func TestStorageFailureIsInternal(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	if _, err := f.app.DB().NewQuery("CREATE TRIGGER full BEFORE INSERT ON _pico_keys BEGIN SELECT RAISE(ABORT, 'disk I/O error'); END").Execute(); err != nil {
+		t.Fatal(err)
+	}
+	got := f.do(call{method: "POST", path: "/api/v1/keys", token: f.superuser, body: map[string]any{"kind": "publishable"}})
+	if got.status != 500 || got.code != "internal_error" || strings.Contains(got.raw, "disk") {
+		t.Errorf("%d %s", got.status, got.raw)
+	}
+}

@@ -3,8 +3,6 @@ package apikeys
 import (
 	"encoding/hex"
 	"encoding/json"
-	"errors"
-	"net/http"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -277,12 +275,4 @@ func parseGrace(text string) (time.Duration, error) {
 		return 0, apierr.Invalid("grace", "must be a duration between 0s and 2160h, such as 24h or 30m.")
 	}
 	return grace, nil
-}
-
-func asAPIError(err error) error {
-	var own *apierr.Error
-	if errors.As(err, &own) {
-		return httpapi.Error(own)
-	}
-	return httpapi.Error(apierr.New(http.StatusInternalServerError, "internal_error", "The key could not be stored.").WithCause(err))
 }

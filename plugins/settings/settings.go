@@ -20,13 +20,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/picobase/picobase/internal/apierr"
 	"github.com/picobase/picobase/internal/config"
 	"github.com/picobase/picobase/internal/httpapi"
 	"github.com/picobase/picobase/internal/scope"
 	"github.com/picobase/picobase/internal/worker"
 	"github.com/pocketbase/dbx"
-	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/hook"
 	"github.com/pocketbase/pocketbase/tools/router"
@@ -122,11 +120,11 @@ func (p *Plugin) get(e *core.RequestEvent) error {
 func (p *Plugin) patch(e *core.RequestEvent) error {
 	body, err := io.ReadAll(e.Request.Body)
 	if err != nil {
-		return err
+		return httpapi.Failure(err)
 	}
 	next, err := p.change(e, body)
 	if err != nil {
-		return asAPIError(err)
+		return httpapi.Failure(err)
 	}
 	return e.JSON(http.StatusOK, next)
 }
@@ -148,17 +146,6 @@ func (p *Plugin) change(e *core.RequestEvent, patch []byte) (*config.Settings, e
 	}
 	p.current.Store(next) // the poll reads the same again, once
 	return next, nil
-}
-
-func asAPIError(err error) error {
-	var own *apierr.Error
-	if errors.As(err, &own) {
-		return httpapi.Error(own)
-	}
-	if errors.Is(err, apis.ErrRequestEntityTooLarge) {
-		return err
-	}
-	return httpapi.Error(apierr.New(http.StatusInternalServerError, "internal_error", "The settings could not be stored.").WithCause(err))
 }
 
 // load puts the stored settings in force, if they are others than those that

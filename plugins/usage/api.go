@@ -55,7 +55,7 @@ type latency struct {
 func (p *Plugin) getUsage(e *core.RequestEvent) error {
 	question, err := parseQuestion(e.Request.URL.RawQuery, p.cfg.Now())
 	if err != nil {
-		return badQuery(err)
+		return httpapi.Failure(err)
 	}
 	// So that the answer includes the last seconds.
 	if err := p.flush(); err != nil {
@@ -69,15 +69,6 @@ func (p *Plugin) getUsage(e *core.RequestEvent) error {
 		return e.InternalServerError("The usage figures cannot be read at present.", err)
 	}
 	return e.JSON(http.StatusOK, answer)
-}
-
-// badQuery carries the error of a query parameter to the client.
-func badQuery(err error) error {
-	var invalid *apierr.Error
-	if errors.As(err, &invalid) {
-		return httpapi.Error(invalid)
-	}
-	return err
 }
 
 // question is what GET /api/v1/usage is asked.

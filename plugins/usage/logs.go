@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/picobase/picobase/internal/apierr"
+	"github.com/picobase/picobase/internal/httpapi"
 	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/search"
@@ -28,11 +29,11 @@ var logFields = []string{"id", "created", "level", "message", "data", `^data\.[\
 func (p *Plugin) listLogs(e *core.RequestEvent) error {
 	list, err := parseLogList(e.Request.URL.RawQuery)
 	if err != nil {
-		return badQuery(err)
+		return httpapi.Failure(err)
 	}
 	logs := p.app.AuxModelQuery(&core.Log{})
 	if err := list.restrict(logs); err != nil {
-		return badQuery(err)
+		return httpapi.Failure(err)
 	}
 	result, err := search.NewProvider(search.NewSimpleFieldResolver(logFields...)).
 		Query(logs).
@@ -41,7 +42,7 @@ func (p *Plugin) listLogs(e *core.RequestEvent) error {
 		AddSort(search.SortField{Name: "@rowid", Direction: search.SortDesc}). // by time would sort the whole table
 		Exec(&[]*core.Log{})
 	if err != nil && list.filter != "" {
-		return badQuery(invalidFilter(err))
+		return httpapi.Failure(invalidFilter(err))
 	}
 	if err != nil {
 		return e.InternalServerError("The log cannot be read at present.", err)

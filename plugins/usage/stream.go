@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/picobase/picobase/internal/httpapi"
 	"github.com/pocketbase/pocketbase/core"
 )
 
@@ -18,11 +19,11 @@ const streamWriteTimeout = 30 * time.Second
 func (p *Plugin) streamLogs(e *core.RequestEvent) error {
 	q, err := parseQuery(e.Request.URL.RawQuery, "key", "route", "status")
 	if err != nil {
-		return badQuery(err)
+		return httpapi.Failure(err)
 	}
 	filter, err := parseRequestFilter(q)
 	if err != nil {
-		return badQuery(err)
+		return httpapi.Failure(err)
 	}
 
 	stream := newEventStream(e.Response)
