@@ -90,7 +90,8 @@ func (s *Store) unreachable(err error) string {
 		return fmt.Sprintf("%s does not answer as S3 does (status %d)", endpoint, code)
 	}
 	var network net.Error
-	if errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &network) && network.Timeout() {
+	// A write fails on the connection that was closed because no byte moved.
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) || errors.As(err, &network) && network.Timeout() {
 		return endpoint + " does not answer in time: " + innermost(err)
 	}
 	return endpoint + " cannot be reached: " + innermost(err)

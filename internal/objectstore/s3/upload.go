@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -95,11 +96,12 @@ func (s *Store) putParts(ctx context.Context, key string, body io.Reader, opts o
 
 // sendParts reads body part by part and sends up to Concurrency of them at once.
 func (s *Store) sendParts(ctx context.Context, key string, upload *string, body io.Reader) (parts []types.CompletedPart, size int64, err error) {
-	group, groupCtx := errgroup.WithContext(ctx)
+	var group errgroup.Group
+	var failed atomic.Bool // the others are not cut: the abort could come before what they still store
 	group.SetLimit(s.cfg.Concurrency)
 	free := make(chan []byte, s.cfg.Concurrency+1)
 	var sent []*types.CompletedPart
-	for groupCtx.Err() == nil {
+	for ctx.Err() == nil && !failed.Load() {
 		buffer := takeBuffer(free, s.cfg.PartSize)
 		n, readErr := io.ReadFull(body, buffer)
 		size += int64(n)
@@ -116,11 +118,12 @@ func (s *Store) sendParts(ctx context.Context, key string, upload *string, body 
 			part := &types.CompletedPart{PartNumber: aws.Int32(int32(len(sent) + 1))} //nolint:gosec // up to maxParts
 			sent = append(sent, part)
 			group.Go(func() error {
-				output, err := s.client.UploadPart(groupCtx, &s3.UploadPartInput{
+				output, err := s.client.UploadPart(ctx, &s3.UploadPartInput{
 					Bucket: s.bucket(), Key: s.key(key), UploadId: upload,
 					PartNumber: part.PartNumber, Body: bytes.NewReader(buffer[:n]),
 				})
 				if err != nil {
+					failed.Store(true)
 					return s.fail(ctx, "put", key, err)
 				}
 				part.ETag = output.ETag
@@ -158,13 +161,22 @@ func takeBuffer(free chan []byte, size int64) []byte {
 func (s *Store) abort(ctx context.Context, key string, upload *string, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
 	defer cancel()
-	_, err := s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
-		Bucket: s.bucket(), Key: s.key(key), UploadId: upload,
-	})
-	if err != nil && status(err) != http.StatusNotFound {
-		return fmt.Errorf("%w; its parts stay until a lifecycle rule removes them", cause)
+	for range attempts {
+		_, err := s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+			Bucket: s.bucket(), Key: s.key(key), UploadId: upload,
+		})
+		if err == nil {
+			// The server may have stored a part after that, of a request that was cut.
+			_, err = s.client.ListParts(ctx, &s3.ListPartsInput{Bucket: s.bucket(), Key: s.key(key), UploadId: upload})
+		}
+		if status(err) == http.StatusNotFound {
+			return cause
+		}
+		if err != nil {
+			break
+		}
 	}
-	return cause
+	return fmt.Errorf("%w; its parts stay until a lifecycle rule removes them", cause)
 }
 
 func metadata(opts objectstore.PutOptions) map[string]string {

@@ -70,20 +70,20 @@ func (p *Proxy) Fault(fault Fault) {
 	if p.fault == fault {
 		return
 	}
-	if p.fault == Hang {
-		close(p.moves)
-	}
-	p.fault = fault
-	switch fault {
-	case Hang:
-		p.moves = make(chan struct{})
-	case Fail, Refuse:
-		// A connection that is kept alive would go on as before.
+	// Only a hang is about the connections that are there; elsewhere one that
+	// is kept alive would go on as before.
+	if fault == Fail || fault == Refuse || p.fault == Fail {
 		for conn := range p.conns {
 			_ = conn.Close()
 		}
-	case NoFault:
 	}
+	if p.fault == Hang {
+		close(p.moves)
+	}
+	if fault == Hang {
+		p.moves = make(chan struct{})
+	}
+	p.fault = fault
 	switch {
 	case fault == Refuse && p.listener != nil:
 		_ = p.listener.Close()
