@@ -3,12 +3,14 @@
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GOFLAGS_BUILD := -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 GOLANGCI_VERSION := v2.15.0
+VERSITYGW_VERSION := v1.8.0
+LITESTREAM_VERSION := v0.5.18
 export CGO_ENABLED = 0
 
 # A certificate bundle for AWS breaks S3 over plain HTTP, which tests use.
 unexport AWS_CA_BUNDLE
 
-.PHONY: build run test test-go test-e2e check format vet lint bench fuzz clean
+.PHONY: build run tools test test-go test-e2e check format vet lint bench fuzz clean
 
 build: ## bin/picobase
 	go build $(GOFLAGS_BUILD) -o bin/picobase .
@@ -18,12 +20,12 @@ run: build ## start PicoBase on pb_data and print where it is
 
 test: test-go test-e2e ## all tests
 
-test-go: build
+test-go: build tools
 	go test ./...
 
 # The end-to-end suite drives the real binary. What needs a browser is skipped
 # by name where there is none; NO_SKIP=1 makes that a failure.
-test-e2e: build e2e/node_modules
+test-e2e: build tools e2e/node_modules
 	cd e2e && npm test
 
 e2e/node_modules: e2e/package.json e2e/package-lock.json
@@ -44,6 +46,18 @@ lint: bin/golangci-lint-$(GOLANGCI_VERSION)
 bin/golangci-lint-$(GOLANGCI_VERSION):
 	GOBIN=$(CURDIR)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	mv bin/golangci-lint $@
+
+tools: bin/versitygw-$(VERSITYGW_VERSION) bin/litestream-$(LITESTREAM_VERSION) ## what tests of backups run against
+
+# An S3 server. internal/objectstore/s3test and e2e/s3.js know the name.
+bin/versitygw-$(VERSITYGW_VERSION):
+	GOBIN=$(CURDIR)/bin go install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION)
+	mv bin/versitygw $@
+
+# The stock command, to prove that it restores what PicoBase wrote.
+bin/litestream-$(LITESTREAM_VERSION):
+	GOBIN=$(CURDIR)/bin go install github.com/benbjohnson/litestream/cmd/litestream@$(LITESTREAM_VERSION)
+	mv bin/litestream $@
 
 bench: build ## PicoBase beside stock PocketBase, written to docs/benchmarks.md
 	go run ./bench
