@@ -22,6 +22,7 @@ type createWish struct {
 	kind    snapshots.Kind
 	name    string // "" for one by the time
 	label   string
+	begun   func(snapshots.Snapshot)
 	exclude []string  // entries of the data folder
 	at      time.Time // zero for now
 }
@@ -50,11 +51,11 @@ func (p *Plugin) create(ctx context.Context, w createWish) (snapshots.Snapshot, 
 			return snapshots.Snapshot{}, errNoData
 		}
 		if p.files != nil {
-			source.MissingFiles = p.files.Missing(ctx)
+			source.MissingFiles = p.missingFiles(ctx)
 		}
 	}
 	snapshot, err := p.vault.Create(ctx, source, snapshots.CreateOptions{
-		Kind: w.kind, Name: w.name, Label: w.label, App: p.appName(),
+		Kind: w.kind, Name: w.name, Label: w.label, App: p.appName(), Begun: w.begun,
 	})
 	p.metrics.made(err)
 	return snapshot, err
@@ -106,6 +107,17 @@ func (p *Plugin) restoreTo(ctx context.Context, path string, at time.Time) (time
 		at = restored.At
 	}
 	return at, nil
+}
+
+// missingFiles yields the uploaded files that only the store has.
+func (p *Plugin) missingFiles(ctx context.Context) iter.Seq2[snapshots.File, error] {
+	return func(yield func(snapshots.File, error) bool) {
+		for file, err := range p.files.Missing(ctx) {
+			if !yield(snapshots.File{Name: file.Name, Size: file.Size, Open: file.Open}, err) {
+				return
+			}
+		}
+	}
 }
 
 // allFiles yields the uploaded files in the folder, and those in the store that

@@ -196,14 +196,17 @@ func (c *client) headerTime(ctx context.Context, file *ltx.FileInfo) (time.Time,
 	return time.UnixMilli(header.Timestamp).UTC(), err
 }
 
-// errBefore is returned for a moment before all that the replica knows of.
-type errBefore struct{ oldest time.Time }
+// BeforeError is returned for a moment before all that the replica knows of.
+type BeforeError struct {
+	// Oldest is the first moment that can be restored, zero when it is not known.
+	Oldest time.Time
+}
 
-func (e errBefore) Error() string {
-	if e.oldest.IsZero() {
+func (e *BeforeError) Error() string {
+	if e.Oldest.IsZero() {
 		return "nothing was replicated before that time"
 	}
-	return "the oldest moment that can be restored is " + e.oldest.Format(time.RFC3339)
+	return "the oldest moment that can be restored is " + e.Oldest.Format(time.RFC3339)
 }
 
 // find returns the last transaction that is not after at, and when it was.
@@ -248,7 +251,7 @@ func (c *client) find(ctx context.Context, at time.Time) (ltx.TXID, time.Time, e
 			}
 		}
 	}
-	return 0, time.Time{}, errBefore{c.oldest(ctx, packs, live)}
+	return 0, time.Time{}, &BeforeError{c.oldest(ctx, packs, live)}
 }
 
 func (c *client) oldest(ctx context.Context, packs []pack, live []*ltx.FileInfo) time.Time {

@@ -65,8 +65,8 @@ func TestRestoreToAMoment(t *testing.T) {
 	}
 	t.Run("packed", check)
 
-	var before errBefore
-	if _, err := tn.replica.Restore(t.Context(), filepath.Join(t.TempDir(), "x"), begin.Add(-time.Hour), nil); !errors.As(err, &before) || before.oldest.IsZero() {
+	var before *BeforeError
+	if _, err := tn.replica.Restore(t.Context(), filepath.Join(t.TempDir(), "x"), begin.Add(-time.Hour), nil); !errors.As(err, &before) || before.Oldest.IsZero() {
 		t.Errorf("before the beginning: %v", err)
 	}
 	count, _ := rows(t, tn.restored(time.Time{}))

@@ -61,6 +61,9 @@ func (r *Replica) Restore(ctx context.Context, path string, at time.Time, progre
 	return found, nil
 }
 
+// Find returns what a restore to a moment would bring back, without doing it.
+func (r *Replica) Find(ctx context.Context, at time.Time) (Restored, error) { return r.target(ctx, at) }
+
 // target finds the transaction to restore.
 func (r *Replica) target(ctx context.Context, at time.Time) (Restored, error) {
 	live, err := r.client.list(ctx, 0, 0)
