@@ -1,0 +1,166 @@
+// A real S3 server, where it is built, with a proxy in front that can misbehave.
+
+import { spawn } from 'node:child_process'
+import { accessSync } from 'node:fs'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { cleanEnv, freePort, until } from './server.js'
+
+const program = path.resolve(import.meta.dirname, '../bin/versitygw-v1.8.0')
+const exists = (() => {
+  try {
+    accessSync(program)
+    return true
+  } catch {
+    return false
+  }
+})()
+
+if (!exists && process.env.NO_SKIP) throw new Error('no bin/versitygw-v1.8.0: run make tools')
+
+/** Why tests that need S3 are skipped, or false. */
+export const skip = exists ? false : 'no bin/versitygw-v1.8.0: run make tools'
+
+export class S3 {
+  accessKey = 'test-access-key'
+  secretKey = 'test-secret-key-0123456789'
+  region = 'auto'
+  bucket = 'backups'
+
+  #fault = null
+  #connections = new Set()
+  #held = [] // what goes on when a hang ends
+
+  /** Starts a server with an empty bucket; options: port, of the endpoint. */
+  static async start(options = {}) {
+    const s3 = new S3()
+    s3.dir = await mkdtemp(path.join(tmpdir(), 'picobase-s3-'))
+    // The server takes every folder for a bucket.
+    await mkdir(path.join(s3.dir, 'data', s3.bucket), { recursive: true })
+    await mkdir(path.join(s3.dir, 'meta'))
+    s3.port = options.port ?? (await freePort())
+    s3.endpoint = `http://127.0.0.1:${s3.port}`
+    s3.serverPort = await freePort()
+    await s3.#listen()
+    await s3.#spawn()
+    return s3
+  }
+
+  async #spawn() {
+    this.output = ''
+    // The sidecar makes it independent of the file system's extended attributes.
+    const args = ['--port', `127.0.0.1:${this.serverPort}`, '--region', this.region, 'posix', '--sidecar', path.join(this.dir, 'meta'), path.join(this.dir, 'data')]
+    this.process = spawn(program, args, {
+      env: cleanEnv({ ROOT_ACCESS_KEY: this.accessKey, ROOT_SECRET_KEY: this.secretKey }),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    this.exited = new Promise((resolve) => this.process.on('exit', (code, signal) => resolve({ code, signal })))
+    for (const stream of [this.process.stdout, this.process.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => (this.output += text))
+    }
+    await until('start of S3', async () => {
+      if (this.process.exitCode !== null) throw new Error(`versitygw ended with ${this.process.exitCode}: ${this.output}`)
+      return fetch(`http://127.0.0.1:${this.serverPort}`).then(() => true, () => false)
+    })
+  }
+
+  /** Ends the server, as a crash does unless signal says otherwise. The data stays. */
+  async stop(signal = 'SIGKILL') {
+    if (this.process.exitCode === null && this.process.signalCode === null) this.process.kill(signal)
+    return this.exited
+  }
+
+  /** Starts the server again on its address and data. */
+  async restart() {
+    await this.stop()
+    await this.#spawn()
+  }
+
+  /** Ends the server and the proxy, and removes the data. */
+  async close() {
+    await this.stop()
+    await this.fault('refuse')
+    await rm(this.dir, { recursive: true, force: true })
+  }
+
+  /** The environment of a PicoBase that keeps its backups here. */
+  env(prefix = '') {
+    return {
+      PICOBASE_S3_ENDPOINT: this.endpoint,
+      PICOBASE_S3_REGION: this.region,
+      PICOBASE_S3_BUCKET: this.bucket,
+      PICOBASE_S3_ACCESS_KEY_ID: this.accessKey,
+      PICOBASE_S3_SECRET_ACCESS_KEY: this.secretKey,
+      PICOBASE_S3_PREFIX: prefix,
+    }
+  }
+
+  /** The file that holds an object's content. */
+  file(key) {
+    return path.join(this.dir, 'data', this.bucket, key)
+  }
+
+  /**
+   * Misbehaves from now on: '500' answers every request so, 'hang' moves no
+   * byte, also of requests in flight, 'refuse' refuses connections and cuts
+   * those in flight, null ends it.
+   */
+  async fault(kind) {
+    const before = this.#fault
+    if (kind === before) return
+    this.#fault = kind
+    // Only a hang is about the connections that are there; elsewhere one that
+    // is kept alive would go on as before.
+    if (kind === '500' || kind === 'refuse' || before === '500') {
+      for (const socket of this.#connections) socket.destroy()
+    }
+    if (before === 'hang') for (const go of this.#held.splice(0)) go()
+    if (kind === 'refuse') await new Promise((resolve) => this.proxy.close(resolve))
+    else if (before === 'refuse') await this.#listen()
+  }
+
+  async #listen() {
+    this.proxy = createServer((client) => this.#serve(client))
+    await new Promise((resolve, reject) => this.proxy.once('error', reject).listen(this.port, '127.0.0.1', resolve))
+  }
+
+  #serve(client) {
+    this.#track(client)
+    if (this.#fault === '500') {
+      client.on('data', () => client.end('HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'))
+      return
+    }
+    const server = connect(this.serverPort, '127.0.0.1')
+    this.#track(server)
+    this.#pass(client, server)
+    this.#pass(server, client)
+  }
+
+  #track(socket) {
+    this.#connections.add(socket)
+    // A reset is what the faults are for.
+    socket.on('error', () => {}).on('close', () => this.#connections.delete(socket))
+  }
+
+  // It passes bytes, so that signatures and odd keys are what the client sent.
+  #pass(from, to) {
+    const pass = (act) => {
+      if (this.#fault !== 'hang') return act()
+      from.pause()
+      this.#held.push(act)
+    }
+    from.on('data', (bytes) =>
+      pass(() => {
+        if (to.write(bytes)) from.resume()
+        else {
+          from.pause()
+          to.once('drain', () => from.resume())
+        }
+      }),
+    )
+    from.on('close', () => pass(() => to.destroy()))
+    from.on('end', () => pass(() => to.end()))
+  }
+}
