@@ -24,6 +24,7 @@ import (
 	"github.com/gofrs/flock"
 	"github.com/picobase/picobase/internal/config"
 	"github.com/picobase/picobase/internal/objectstore"
+	"github.com/picobase/picobase/internal/objectstore/sealed"
 	"github.com/picobase/picobase/plugins/backups/files"
 	"github.com/picobase/picobase/plugins/backups/replica"
 	"github.com/picobase/picobase/plugins/backups/restore"
@@ -75,6 +76,10 @@ type Config struct {
 	// DashboardPriority is the place of the middleware that serves PocketBase's
 	// own backups page; inside of what knows who is calling.
 	DashboardPriority int
+
+	// FilesPriority is the place of the middleware that fetches uploaded files
+	// from their store (default just inside of PocketBase's body limit).
+	FilesPriority int
 
 	// Record writes to the audit trail on behalf of a request, which may be nil.
 	// Defaults to nothing.
@@ -150,7 +155,7 @@ func Register(app core.App, cfg Config) (*Plugin, error) {
 		return nil, fmt.Errorf("backups: %w", err)
 	}
 	if cfg.Stores.Files != nil {
-		p.files, err = files.Register(app, files.Config{Store: cfg.Stores.Files, Retention: p.retention, Metrics: cfg.Metrics})
+		p.files, err = files.Register(app, files.Config{Store: cfg.Stores.Files, Retention: p.retention, Priority: cfg.FilesPriority, Metrics: cfg.Metrics})
 		if err != nil {
 			return nil, fmt.Errorf("backups: %w", err)
 		}
@@ -208,6 +213,9 @@ func (p *Plugin) Prepare(ctx context.Context, progress func(Progress)) error {
 	if err != nil {
 		return hint(err)
 	}
+	if badKey(claim.Away) {
+		return claim.Away
+	}
 	if claim.Away != nil {
 		p.logger().Warn("the object store does not answer; serving from the folder, replication will catch up", "error", claim.Away)
 	}
@@ -215,6 +223,12 @@ func (p *Plugin) Prepare(ctx context.Context, progress func(Progress)) error {
 		p.logger().Info("restored from the replica", "bytes", claim.Bytes)
 	}
 	return nil
+}
+
+// badKey reports whether the store answers, but with what the encryption key
+// does not fit: that mends itself by no waiting.
+func badKey(err error) bool {
+	return errors.Is(err, sealed.ErrWrongKey) || errors.Is(err, sealed.ErrKeyNeeded) || errors.Is(err, sealed.ErrNotEncrypted)
 }
 
 // hint adds the next step to errors that stop a start.
