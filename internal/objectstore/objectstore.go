@@ -54,10 +54,15 @@ type PutOptions struct {
 
 // Store keeps objects. Its methods may be called from many goroutines. Errors
 // never hold credentials.
+//
+// A key is a plain path: parts of up to 255 bytes of UTF-8 between slashes, none
+// of them empty, "." or "..". A key must not be a folder of another, as "a" is
+// of "a/b": not every store can keep both.
 type Store interface {
 	// Put stores body under key, whole or not at all, in the place of what was
 	// there. A body that fails to read stores nothing. A body that can seek may
-	// be read more than once.
+	// be read more than once. After any error but ErrChanged the object may be
+	// stored all the same: an answer can get lost.
 	Put(ctx context.Context, key string, body io.Reader, opts PutOptions) (Info, error)
 
 	// Get opens length bytes of the object from offset on, or all after offset

@@ -100,7 +100,7 @@ func (s *Store) withObject(ctx context.Context, op, key string, do func(*os.File
 			if err != nil {
 				return err
 			}
-			defer root.Close()
+			defer func() { _ = root.Close() }()
 			file, err := openObject(root, key)
 			if err != nil {
 				return err
@@ -153,7 +153,7 @@ func (r *reader) Close() error { return r.file.Close() }
 // Stat describes the object.
 func (s *Store) Stat(ctx context.Context, key string) (info objectstore.Info, err error) {
 	err = s.withObject(ctx, "stat", key, func(file *os.File) error {
-		defer file.Close()
+		defer func() { _ = file.Close() }()
 		info, err = describe(file, key)
 		return err
 	})
@@ -171,7 +171,7 @@ func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[object
 			yield(objectstore.Info{}, fmt.Errorf("list %q: %w", prefix, err))
 			return
 		}
-		defer root.Close()
+		defer func() { _ = root.Close() }()
 		w := walk{ctx: ctx, root: root, prefix: prefix, after: after, yield: yield}
 		if _, err := w.folder(""); err != nil {
 			yield(objectstore.Info{}, fmt.Errorf("list %q: %w", prefix, err))
@@ -234,7 +234,7 @@ func readDir(root *os.Root, folder string) ([]fs.DirEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	entries, err := file.ReadDir(-1)
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(name(a), name(b)) })
 	return entries, err
@@ -256,7 +256,7 @@ func (s *Store) Delete(ctx context.Context, keys ...string) error {
 	if err != nil {
 		return fmt.Errorf("delete: %w", err)
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	for _, key := range keys {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("delete: %w", err)

@@ -10,7 +10,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 
@@ -170,12 +172,36 @@ func TestFailedPutLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestMain lets a test be another process: it starts a Put that never ends.
+// TestMain lets a test be another process: see hangingPut and racingPut.
 func TestMain(m *testing.M) {
-	root := os.Getenv("DIR_TEST_HANGING_PUT")
-	if root == "" {
+	root := os.Getenv("DIR_TEST_ROOT")
+	switch os.Getenv("DIR_TEST_AS") {
+	case "hanging":
+		hangingPut(root)
+	case "racing":
+		racingPut(root)
+	default:
 		os.Exit(m.Run())
 	}
+}
+
+// another starts this test as another process.
+func another(t *testing.T, as, root string) (cmd *exec.Cmd, out *bufio.Reader) {
+	t.Helper()
+	cmd = exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "DIR_TEST_AS="+as, "DIR_TEST_ROOT="+root)
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, bufio.NewReader(pipe)
+}
+
+// hangingPut never ends, and says when it has begun to write.
+func hangingPut(root string) {
 	body, writer := io.Pipe()
 	go func() {
 		_, _ = writer.Write(make([]byte, 1<<20))
@@ -185,20 +211,55 @@ func TestMain(m *testing.M) {
 	fmt.Println(err)
 }
 
+// racingPut counts 50 times on an object, each time on top of what it saw.
+func racingPut(root string) {
+	store, ctx := New(root), context.Background()
+	for done := 0; done < 50; {
+		info, statErr := store.Stat(ctx, "counter")
+		content, readErr := objectstore.ReadAll(ctx, store, "counter")
+		count, numberErr := strconv.Atoi(string(content))
+		_, err := store.Put(ctx, "counter", strings.NewReader(strconv.Itoa(count+1)), objectstore.PutOptions{IfMatch: info.ETag})
+		if err == nil {
+			done++
+		}
+		if errors.Is(err, objectstore.ErrChanged) {
+			err = nil
+		}
+		if err := errors.Join(statErr, readErr, numberErr, err); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	fmt.Println("done")
+}
+
+func TestProcessesRace(t *testing.T) {
+	t.Parallel()
+	const processes = 3
+	root := t.TempDir()
+	put(t, New(root), "counter", "0")
+	var wg sync.WaitGroup
+	for range processes {
+		cmd, out := another(t, "racing", root)
+		wg.Go(func() {
+			if line, err := out.ReadString('\n'); line != "done\n" {
+				t.Errorf("%q, %v", line, err)
+			}
+			_ = cmd.Wait()
+		})
+	}
+	wg.Wait()
+	if got, err := objectstore.ReadAll(t.Context(), New(root), "counter"); string(got) != "150" {
+		t.Errorf("counted to %s, %v", got, err)
+	}
+}
+
 func TestKilledPut(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
 	put(t, New(root), "object", "x")
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "DIR_TEST_HANGING_PUT="+root)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if line, err := bufio.NewReader(out).ReadString('\n'); line != "written\n" {
+	cmd, out := another(t, "hanging", root)
+	if line, err := out.ReadString('\n'); line != "written\n" {
 		t.Fatalf("%q, %v", line, err)
 	}
 	check := func(when string, want int) {

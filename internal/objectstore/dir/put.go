@@ -40,14 +40,14 @@ func (s *Store) put(ctx context.Context, key string, body io.Reader, opts object
 	if err := checkKey(key); err != nil {
 		return info, err
 	}
-	if err := os.MkdirAll(s.root, 0o700); err != nil {
+	if err := os.MkdirAll(s.root, 0o700); err != nil { //nolint:gosec // the operator names the folder
 		return info, err
 	}
 	root, err := s.open(ctx)
 	if err != nil {
 		return info, err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	var tidyErr error
 	s.tidying.Do(func() { tidyErr = tidy(root) })
 	if tidyErr != nil {
@@ -58,7 +58,7 @@ func (s *Store) put(ctx context.Context, key string, body io.Reader, opts object
 	if err != nil {
 		return info, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	defer func() {
 		if err != nil {
 			_ = root.Remove(temp)
@@ -123,7 +123,7 @@ func check(root *os.Root, key string, opts objectstore.PutOptions) error {
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	info, err := describe(file, key)
 	if err != nil {
 		return err
@@ -139,7 +139,7 @@ func syncFolder(root *os.Root, folder string) error {
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	return file.Sync()
 }
 

@@ -10,7 +10,6 @@ package s3
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -91,21 +90,26 @@ func (c *Config) complete() error {
 	}
 	switch {
 	case c.Bucket == "":
-		return errors.New("Bucket: required") //nolint:staticcheck,revive // begins with the field's name
+		return wrong("Bucket", "required")
 	case strings.Contains(c.Bucket, "/"):
-		return fmt.Errorf("Bucket: %q is not a bucket's name; a folder goes into Prefix", c.Bucket) //nolint:staticcheck,revive // begins with the field's name
+		return wrong("Bucket", "%q is not a bucket's name; a folder goes into Prefix", c.Bucket)
 	case c.AccessKeyID.IsZero():
-		return errors.New("AccessKeyID: required") //nolint:staticcheck,revive // begins with the field's name
+		return wrong("AccessKeyID", "required")
 	case c.SecretAccessKey.IsZero():
-		return errors.New("SecretAccessKey: required") //nolint:staticcheck,revive // begins with the field's name
+		return wrong("SecretAccessKey", "required")
 	case c.Endpoint == "" && c.Region == "auto":
-		return errors.New("Region: required without Endpoint, for example us-east-1") //nolint:staticcheck,revive // begins with the field's name
+		return wrong("Region", "required without Endpoint, for example us-east-1")
 	case c.PartSize < minPartSize:
-		return fmt.Errorf("PartSize: %d is below the minimum of %d", c.PartSize, minPartSize) //nolint:staticcheck,revive // begins with the field's name
+		return wrong("PartSize", "%d is below the minimum of %d", c.PartSize, minPartSize)
 	case c.Concurrency < 1:
-		return fmt.Errorf("Concurrency: %d is below 1", c.Concurrency) //nolint:staticcheck,revive // begins with the field's name
+		return wrong("Concurrency", "%d is below 1", c.Concurrency)
 	}
 	return c.checkEndpoint()
+}
+
+// wrong returns the error of a field, which begins with its name.
+func wrong(field, format string, args ...any) error {
+	return fmt.Errorf("%s: %s", field, fmt.Sprintf(format, args...))
 }
 
 func (c *Config) checkEndpoint() error {
@@ -116,9 +120,9 @@ func (c *Config) checkEndpoint() error {
 	switch {
 	// Neither prints the URL: it may hold a password.
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return errors.New("Endpoint: not an http:// or https:// URL") //nolint:staticcheck,revive // begins with the field's name
+		return wrong("Endpoint", "not an http:// or https:// URL")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return errors.New("Endpoint: must be a plain URL; credentials go into AccessKeyID and SecretAccessKey") //nolint:staticcheck,revive // begins with the field's name
+		return wrong("Endpoint", "must be a plain URL; credentials go into AccessKeyID and SecretAccessKey")
 	}
 	return nil
 }

@@ -108,8 +108,11 @@ func testList(t *testing.T, store objectstore.Store) {
 			t.Errorf("%+v, %v", info, err)
 		}
 	}
-	for range store.List(t.Context(), "", "") {
-		break // which must not go on
+	for _, err := range store.List(t.Context(), "", "") {
+		if err != nil {
+			t.Error(err)
+		}
+		break // after which nothing may be yielded
 	}
 }
 
