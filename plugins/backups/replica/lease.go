@@ -6,6 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,10 +25,10 @@ const leaseKey = "lease.json"
 const (
 	// leaseTime is how long a lease holds that is not renewed: how long the
 	// successor of a machine that was lost has to wait.
-	leaseTime = 12 * time.Second
+	leaseTime = 8 * time.Second
 
 	// leaseRenewal is how often it is renewed while there are writes.
-	leaseRenewal = 4 * time.Second
+	leaseRenewal = 2500 * time.Millisecond
 
 	// idleLeaseTime is how long the lease of a process without writes holds. It
 	// is renewed that seldom because a platform that stops idle containers
@@ -40,13 +44,41 @@ const (
 type leaseDoc struct {
 	Owner    string    `json:"owner"` // of a data folder, see state.Owner
 	Host     string    `json:"host"`
+	Machine  string    `json:"machine"` // tells whether PID means something here
 	PID      int       `json:"pid"`
 	Renewed  time.Time `json:"renewed"`
 	Expires  time.Time `json:"expires"`
 	Released bool      `json:"released"`
 }
 
-func (d leaseDoc) heldAt(now time.Time) bool { return !d.Released && now.Before(d.Expires) }
+func (d leaseDoc) heldAt(now time.Time) bool {
+	return !d.Released && now.Before(d.Expires) && !d.isDead()
+}
+
+// isDead reports whether the process is known to be gone: it ran on this
+// machine, as this process sees it.
+func (d leaseDoc) isDead() bool {
+	return d.Machine != "" && d.Machine == machine() && d.PID != os.Getpid() && !isRunning(d.PID)
+}
+
+// machine names the boot of this machine and the processes that this one sees,
+// or is empty where that cannot be told.
+func machine() string {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	processes, err := os.Readlink("/proc/self/ns/pid")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(boot)) + " " + processes
+}
+
+func isRunning(pid int) bool {
+	_, err := os.Stat("/proc/" + strconv.Itoa(pid))
+	return !errors.Is(err, fs.ErrNotExist)
+}
 
 // HeldError says that another process writes to the replica.
 type HeldError struct {
@@ -130,7 +162,7 @@ func (l *lease) acquire(ctx context.Context, force bool) error {
 func (l *lease) put(ctx context.Context, length time.Duration, released bool, etag string) error {
 	now := l.now().UTC()
 	raw, err := json.Marshal(leaseDoc{
-		Owner: l.owner, Host: l.host, PID: l.pid, Renewed: now, Expires: now.Add(length), Released: released,
+		Owner: l.owner, Host: l.host, Machine: machine(), PID: l.pid, Renewed: now, Expires: now.Add(length), Released: released,
 	})
 	if err != nil {
 		return err
