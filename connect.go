@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -27,14 +28,29 @@ func connector(cfg *tenant.Config) cli.Connect {
 			client, err := cli.NewClient(target.URL, target.Key, nil)
 			return client, nopCloser{}, err
 		}
-		if _, err := os.Stat(filepath.Join(target.Dir, "data.db")); err != nil && !target.Create {
+		folder := *cfg
+		_, err := os.Stat(filepath.Join(target.Dir, "data.db"))
+		var scratch string
+		switch {
+		case err == nil || target.Create:
+		case target.Recover:
+			// The project is gone from this machine: a folder made for the moment
+			// answers, about the backups of the one that is lost.
+			if scratch, err = os.MkdirTemp("", "picobase-recover-"); err != nil {
+				return nil, nil, err
+			}
+			folder.DataDir, folder.BackupsDir = scratch, target.Dir
+		default:
 			return nil, nil, &cli.Error{
 				Code: cli.ExitNotFound,
 				Err:  fmt.Errorf("there is no project in the folder %s", target.Dir),
 				Hint: "Name one with --dir, or a server with --url.",
 			}
 		}
-		t, err := openFolder(*cfg)
+		if folder.Storage, err = readStorage(); err != nil {
+			return nil, nil, err
+		}
+		t, err := openFolder(folder)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -43,8 +59,26 @@ func connector(cfg *tenant.Config) cli.Connect {
 			return nil, nil, err
 		}
 		client, err := cli.NewClient(localURL, "", tenant.Local{Handler: handler, User: userName()})
-		return client, t, err
+		return client, openedFolder{t, scratch}, err
 	}
+}
+
+// openedFolder is the tenant behind a command on a folder.
+type openedFolder struct {
+	*tenant.Tenant
+	scratch string // to be removed
+}
+
+// Close closes the folder, and puts in place what the command has restored.
+func (f openedFolder) Close() error {
+	err := f.Tenant.Close()
+	if err == nil {
+		err = f.FinishRestore(context.Background())
+	}
+	if f.scratch != "" {
+		err = errors.Join(err, os.RemoveAll(f.scratch))
+	}
+	return err
 }
 
 func openFolder(cfg tenant.Config) (*tenant.Tenant, error) {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+	_ "time/tzdata" // schedules have time zones, also on machines without a list of them
 
 	"github.com/picobase/picobase/internal/cli"
 	"github.com/picobase/picobase/internal/tenant"

@@ -8,8 +8,10 @@ import (
 	"os"
 	"runtime/debug"
 	"strconv"
+	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
+	"github.com/dustin/go-humanize"
 	"github.com/picobase/picobase/internal/secret"
 	"github.com/picobase/picobase/internal/tenant"
 	"github.com/spf13/cobra"
@@ -27,8 +29,8 @@ const gcPercent = 150
 const memoryShare = 0.7
 
 type serveOptions struct {
-	http, https, apiKeys, logFormat string
-	domains, origins                []string
+	http, https, apiKeys, logFormat, replication string
+	domains, origins                             []string
 }
 
 func newServe(cfg *tenant.Config) *cobra.Command {
@@ -49,6 +51,8 @@ func newServe(cfg *tenant.Config) *cobra.Command {
 	flags.StringVar(&o.apiKeys, "api-keys", "on", "off lets requests without an API key pass")
 	flags.StringSliceVar(&o.origins, "origins", nil, "allowed CORS origins, in place of the settings")
 	flags.StringVar(&o.logFormat, "log-format", "text", "text or json")
+	flags.StringVar(&o.replication, "replication", "on", "off makes snapshots only")
+	flags.BoolVar(&cfg.TakeOver, "take-over", false, "take the replica from a server that is gone for good, without waiting for its lease to end")
 	flags.DurationVar(&cfg.DrainTimeout, "drain-timeout", 0, "how long a stop waits for requests in flight (default 20s)")
 	return cmd
 }
@@ -73,6 +77,10 @@ func serve(cmd *cobra.Command, cfg tenant.Config, o serveOptions) error {
 	if err != nil {
 		return err
 	}
+	serveConfig.Restoring = restoreProgress(logger)
+	if err := t.Prepare(cmd.Context(), serveConfig); err != nil {
+		return err
+	}
 	if err := t.Bootstrap(); err != nil {
 		return fmt.Errorf("open %s: %w", cfg.DataDir, err)
 	}
@@ -93,6 +101,13 @@ func (o serveOptions) complete(cfg *tenant.Config) (tenant.ServeConfig, error) {
 	default:
 		return tenant.ServeConfig{}, fmt.Errorf("--api-keys: %q is neither on nor off", o.apiKeys)
 	}
+	switch o.replication {
+	case "on":
+	case "off":
+		cfg.NoReplication = true
+	default:
+		return tenant.ServeConfig{}, fmt.Errorf("--replication: %q is neither on nor off", o.replication)
+	}
 	cfg.Origins = o.origins
 	cfg.ProjectID = os.Getenv("PICOBASE_PROJECT_ID")
 	key, err := secret.FromEnv(os.LookupEnv, "PICOBASE_PLATFORM_PUBLIC_KEY")
@@ -100,6 +115,9 @@ func (o serveOptions) complete(cfg *tenant.Config) (tenant.ServeConfig, error) {
 		return tenant.ServeConfig{}, err
 	}
 	cfg.PlatformPublicKey = key.Reveal()
+	if cfg.Storage, err = readStorage(); err != nil {
+		return tenant.ServeConfig{}, err
+	}
 
 	s := tenant.ServeConfig{HTTP: o.http, HTTPS: o.https, Domains: o.domains, SuperuserEmail: os.Getenv("PICOBASE_SUPERUSER_EMAIL")}
 	if s.SuperuserPassword, err = secret.FromEnv(os.LookupEnv, "PICOBASE_SUPERUSER_PASSWORD"); err != nil {
@@ -138,6 +156,18 @@ func newLogger(format string, w io.Writer) (*slog.Logger, error) {
 		return slog.New(slog.NewJSONHandler(w, nil)), nil
 	}
 	return nil, fmt.Errorf("--log-format: %q is neither text nor json", format)
+}
+
+// restoreProgress tells the operator how far a restore is, every two seconds.
+func restoreProgress(logger *slog.Logger) func(done, total int64) {
+	var last time.Time
+	return func(done, total int64) {
+		if time.Since(last) < 2*time.Second && done < total {
+			return
+		}
+		last = time.Now()
+		logger.Info("restoring from the replica", "done", humanize.IBytes(uint64(done)), "of", humanize.IBytes(uint64(total))) //nolint:gosec // sizes
+	}
 }
 
 // announce tells what a person needs to go on: where the server is and, at the

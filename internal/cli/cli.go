@@ -75,6 +75,10 @@ type Target struct {
 
 	// Create lets the command begin a folder that does not exist yet.
 	Create bool
+
+	// Recover lets the command work on the backups of a folder that is not there
+	// any more.
+	Recover bool
 }
 
 // Connect opens the way to a tenant. The caller closes it.

@@ -26,6 +26,7 @@ type Settings struct {
 	APIKeys     APIKeys     `json:"apiKeys"`
 	Usage       Usage       `json:"usage"`
 	Audit       Audit       `json:"audit"`
+	Backups     Backups     `json:"backups"`
 	Auth        Auth        `json:"auth"`
 }
 
@@ -101,6 +102,48 @@ type Audit struct {
 	RetentionDays int `json:"retentionDays"`
 }
 
+// Backups says how the project is copied to where it is safe.
+type Backups struct {
+	Replication Replication `json:"replication"`
+	Snapshots   Snapshots   `json:"snapshots"`
+	Drill       Drill       `json:"drill"`
+}
+
+// Replication is the copy that is never more than a moment behind.
+type Replication struct {
+	// IntervalMS is the longest time in milliseconds until a write is on its
+	// way (default 500, 100 to 10000).
+	IntervalMS int `json:"intervalMs"`
+
+	// RetentionDays is how many days back the project can be restored to any
+	// second, and how long deleted files are kept (default 7, 1 to 90).
+	RetentionDays int `json:"retentionDays"`
+}
+
+// Snapshots are whole backups in PocketBase's format.
+type Snapshots struct {
+	// Schedule is when one is made, as a cron expression of five fields or as
+	// @daily and the like (default every six hours). Empty for never.
+	Schedule string `json:"schedule"`
+
+	// TimeZone is the IANA time zone that both schedules are in (default UTC).
+	TimeZone string `json:"timeZone"`
+
+	// Keep is how many scheduled ones are kept (default 28, 1 to 1000).
+	Keep int `json:"keep"`
+
+	// KeepDays is the age in days at which scheduled ones are deleted (default
+	// 30, 1 to 3650). The newest good one always stays.
+	KeepDays int `json:"keepDays"`
+}
+
+// Drill is the regular proof that a restore works.
+type Drill struct {
+	// Schedule is when the newest state is restored aside and checked, as in
+	// Snapshots (default Sundays at 04:00). Empty for never.
+	Schedule string `json:"schedule"`
+}
+
 // Auth holds rules for sign-in.
 type Auth struct {
 	// RedirectURLs lists where an OAuth2 sign-in may send people back to, as
@@ -118,7 +161,12 @@ func Default() *Settings {
 		APIKeys:     APIKeys{Required: true},
 		Usage:       Usage{RetentionDays: 90},
 		Audit:       Audit{RetentionDays: 365},
-		Auth:        Auth{RedirectURLs: []string{}},
+		Backups: Backups{
+			Replication: Replication{IntervalMS: 500, RetentionDays: 7},
+			Snapshots:   Snapshots{Schedule: "0 */6 * * *", TimeZone: "UTC", Keep: 28, KeepDays: 30},
+			Drill:       Drill{Schedule: "0 4 * * 0"},
+		},
+		Auth: Auth{RedirectURLs: []string{}},
 	}
 }
 

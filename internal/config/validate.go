@@ -7,8 +7,10 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/picobase/picobase/internal/apierr"
+	"github.com/robfig/cron/v3"
 )
 
 // MinAuditDays is the shortest retention of the audit trail; the database
@@ -25,6 +27,7 @@ func (s *Settings) Validate() error {
 		s.RateLimits.validate,
 		func() error { return days("usage.retentionDays", s.Usage.RetentionDays, 1) },
 		func() error { return days("audit.retentionDays", s.Audit.RetentionDays, MinAuditDays) },
+		s.Backups.validate,
 		s.Auth.validate,
 	}
 	for _, check := range checks {
@@ -125,6 +128,39 @@ func (r RateLimit) Validate(field string) error {
 	return nil
 }
 
+func (b Backups) validate() error {
+	if err := between("backups.replication.intervalMs", b.Replication.IntervalMS, 100, 10_000, "milliseconds"); err != nil {
+		return err
+	}
+	if err := between("backups.replication.retentionDays", b.Replication.RetentionDays, 1, 90, "days"); err != nil {
+		return err
+	}
+	if err := between("backups.snapshots.keep", b.Snapshots.Keep, 1, 1000, "snapshots"); err != nil {
+		return err
+	}
+	if err := days("backups.snapshots.keepDays", b.Snapshots.KeepDays, 1); err != nil {
+		return err
+	}
+	if _, err := time.LoadLocation(b.Snapshots.TimeZone); err != nil || b.Snapshots.TimeZone == "" || b.Snapshots.TimeZone == "Local" {
+		return apierr.Invalid("backups.snapshots.timeZone", fmt.Sprintf("%q is not a time zone; write it as UTC or Europe/Berlin.", b.Snapshots.TimeZone))
+	}
+	if err := schedule("backups.snapshots.schedule", b.Snapshots.Schedule); err != nil {
+		return err
+	}
+	return schedule("backups.drill.schedule", b.Drill.Schedule)
+}
+
+// schedule checks a cron expression. Time zones have a setting of their own.
+func schedule(field, expression string) error {
+	if expression == "" {
+		return nil
+	}
+	if _, err := cron.ParseStandard(expression); err != nil || strings.Contains(expression, "TZ=") {
+		return apierr.Invalid(field, fmt.Sprintf("%q is not a schedule; write it as a cron expression of five fields such as \"0 */6 * * *\", as @daily, or leave it empty for never.", expression))
+	}
+	return nil
+}
+
 func (a Auth) validate() error {
 	if len(a.RedirectURLs) > maxList {
 		return tooMany("auth.redirectURLs")
@@ -143,9 +179,11 @@ func (a Auth) validate() error {
 	return nil
 }
 
-func days(field string, value, least int) error {
-	if value < least || value > 3650 {
-		return apierr.Invalid(field, fmt.Sprintf("must be between %d and 3650 days.", least))
+func days(field string, value, least int) error { return between(field, value, least, 3650, "days") }
+
+func between(field string, value, least, most int, unit string) error {
+	if value < least || value > most {
+		return apierr.Invalid(field, fmt.Sprintf("must be between %d and %d %s.", least, most, unit))
 	}
 	return nil
 }

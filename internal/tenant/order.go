@@ -22,13 +22,21 @@ const (
 	priorityUsage = apis.DefaultActivityLoggerMiddlewarePriority + 5
 
 	// Between PocketBase's panic recovery and its loading of tokens. Strangers
-	// are turned away before a key is looked at; limits need to know the key.
+	// are turned away before a key is looked at; limits need to know the key. A
+	// server that lost its project refuses writes before they cost anything.
+	priorityReplicaGate = apis.DefaultPanicRecoverMiddlewarePriority + 3
 	priorityIPAllowlist = apis.DefaultPanicRecoverMiddlewarePriority + 4
 	priorityAPIKeys     = apis.DefaultPanicRecoverMiddlewarePriority + 5
 	priorityRateLimit   = apis.DefaultPanicRecoverMiddlewarePriority + 6
 
 	// Innermost: it knows who is calling, and reads only bodies within the limit.
 	priorityAudit = apis.DefaultBodyLimitMiddlewarePriority + 1
+
+	// Inside of the audit trail, which records what is done on that page.
+	priorityBackupsPage = priorityAudit + 1
+
+	// A file is fetched for those only whom all limits let pass.
+	priorityFiles = priorityAudit + 2
 )
 
 // The order at the end of the process. PocketBase's graceful shutdown cancels

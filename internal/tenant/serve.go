@@ -36,6 +36,10 @@ type ServeConfig struct {
 	SuperuserEmail    string
 	SuperuserPassword secret.String
 
+	// Restoring is told how far the restore at the start is, in bytes to read.
+	// May be nil.
+	Restoring func(done, total int64)
+
 	// Started is called once, when the tenant answers requests.
 	Started func(Started)
 }
@@ -101,13 +105,6 @@ func (t *Tenant) useOwnTempDir() error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
-	t.App.OnBackupCreate().Bind(&hook.Handler[*core.BackupEvent]{
-		Id: "picoTempDir",
-		Func: func(e *core.BackupEvent) error {
-			e.Exclude = append(e.Exclude, tempDirName)
-			return e.Next()
-		},
-	})
 	return os.Setenv("TMPDIR", dir)
 }
 

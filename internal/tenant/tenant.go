@@ -29,6 +29,7 @@ import (
 	"github.com/picobase/picobase/plugins/apierrors"
 	"github.com/picobase/picobase/plugins/apikeys"
 	"github.com/picobase/picobase/plugins/audit"
+	"github.com/picobase/picobase/plugins/backups"
 	"github.com/picobase/picobase/plugins/health"
 	"github.com/picobase/picobase/plugins/openapi"
 	"github.com/picobase/picobase/plugins/settings"
@@ -78,6 +79,19 @@ type Config struct {
 
 	// DrainTimeout bounds how long a stop waits for requests in flight (default 20 s).
 	DrainTimeout time.Duration
+
+	// Storage says where backups are kept (default in the data folder).
+	Storage Storage
+
+	// BackupsDir is the data folder that is backed up and restored, if that is
+	// not DataDir: one that is lost, and is recovered from a folder made for that.
+	BackupsDir string
+
+	// NoReplication makes snapshots only.
+	NoReplication bool
+
+	// TakeOver takes the replica from a process that seems to hold it still.
+	TakeOver bool
 }
 
 // Tenant is one project's backend.
@@ -88,6 +102,7 @@ type Tenant struct {
 	keys     *apikeys.Plugin
 	settings *settings.Plugin
 	health   *health.Plugin
+	backups  *backups.Plugin
 
 	// routed is every plugin with routes or middlewares, in the order of binding.
 	routed []interface {
@@ -179,8 +194,24 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	if err != nil {
 		return err
 	}
+	stores, err := t.cfg.Storage.stores(t.backupsDir())
+	if err != nil {
+		return err
+	}
+	t.backups, err = backups.Register(app, backups.Config{
+		Settings: current, Stores: stores, Dir: t.backupsDir(), Metrics: metrics, Logger: t.cfg.Logger,
+		NoReplication: t.cfg.NoReplication, TakeOver: t.cfg.TakeOver,
+		GatePriority: priorityReplicaGate, DashboardPriority: priorityBackupsPage, FilesPriority: priorityFiles,
+		Record: func(e *core.RequestEvent, action, target string) error {
+			return auditPlugin.Record(app, e, audit.Entry{Action: action, TargetType: "backup", TargetID: target, TargetName: target})
+		},
+	})
+	if err != nil {
+		return err
+	}
 	t.health, err = health.Register(app, health.Config{
 		Version: t.cfg.Version, Priority: priorityDrain, Metrics: metrics, DrainTimeout: t.cfg.DrainTimeout,
+		Checks: t.backupChecks(), Ready: []func() error{t.backups.Ready},
 	})
 	if err != nil {
 		return err
@@ -191,11 +222,44 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	}
 	hooks.RestrictRedirects(app, current)
 
-	t.routed = append(t.routed, errorsPlugin, t.health, accessPlugin, usagePlugin, t.keys, auditPlugin, t.settings, openapiPlugin)
+	t.routed = append(t.routed, errorsPlugin, t.health, accessPlugin, usagePlugin, t.keys, auditPlugin, t.settings, t.backups, openapiPlugin)
 	// Usage stops before the keys, whose last use it stores with its last flush.
-	t.running = append(t.running, t.settings, t.keys, auditPlugin, usagePlugin, t.health)
+	// Backups stop last: what the others write at their end is replicated too.
+	t.running = append(t.running, t.backups, t.settings, t.keys, auditPlugin, usagePlugin, t.health)
 	return nil
 }
+
+func (t *Tenant) backupsDir() string {
+	if t.cfg.BackupsDir != "" {
+		return t.cfg.BackupsDir
+	}
+	return t.cfg.DataDir
+}
+
+// backupChecks puts what the backups plugin finds into the health check.
+func (t *Tenant) backupChecks() []health.Check {
+	result := func(f backups.Finding, ok bool) health.Result {
+		r := health.Result{Status: health.OK, Message: f.Message, Values: f.Values, Err: f.Err}
+		switch {
+		case !ok:
+			r.Status, r.Message = health.Unknown, "Off."
+		case f.Failing:
+			r.Status = health.Failing
+		case f.Degraded:
+			r.Status = health.Degraded
+		}
+		return r
+	}
+	return []health.Check{
+		{Name: "replication", Run: func(ctx context.Context) health.Result { return result(t.backups.CheckReplication(ctx)) }},
+		{Name: "files", Run: func(ctx context.Context) health.Result { return result(t.backups.CheckFiles(ctx)) }},
+		{Name: "backups", Run: func(ctx context.Context) health.Result { return result(t.backups.CheckBackups(ctx), true) }},
+	}
+}
+
+// FinishRestore puts in place what a command on the folder has restored. The
+// tenant must be closed.
+func (t *Tenant) FinishRestore(ctx context.Context) error { return t.backups.Finish(ctx) }
 
 // defaultActor is who makes the changes that no request asked for.
 func (t *Tenant) defaultActor() audit.Actor {

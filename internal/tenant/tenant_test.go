@@ -67,10 +67,10 @@ func TestMiddlewareOrder(t *testing.T) {
 	want := []string{
 		"picoErrors", "picoDrain", "picoTrustedProxies",
 		apis.DefaultCorsMiddlewareId, apis.DefaultActivityLoggerMiddlewareId, "picoUsage",
-		apis.DefaultPanicRecoverMiddlewareId, "picoIPAllowlist", "picoAPIKeys", "picoRateLimit",
+		apis.DefaultPanicRecoverMiddlewareId, "picoReplicaGate", "picoIPAllowlist", "picoAPIKeys", "picoRateLimit",
 		apis.DefaultLoadAuthTokenMiddlewareId, apis.DefaultSuperuserIPsWhitelistMiddlewareId,
 		apis.DefaultSecurityHeadersMiddlewareId, apis.DefaultRateLimitMiddlewareId,
-		apis.DefaultBodyLimitMiddlewareId, "picoAudit",
+		apis.DefaultBodyLimitMiddlewareId, "picoAudit", "picoBackupsPage",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("order\n got %v\nwant %v", got, want)

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"github.com/picobase/picobase/internal/httpapi"
 	"github.com/pocketbase/pocketbase/core"
 )
 
@@ -22,6 +23,12 @@ var acts = map[string]func(*Plugin, *core.RequestEvent) error{
 			name = files[0].OriginalName
 		}
 		return backupEntry("backup.uploaded", name)
+	}),
+	"DELETE " + httpapi.PathPrefix + "/backups/{id}": after(func(e *core.RequestEvent) Entry {
+		return backupEntry("backup.deleted", e.Request.PathValue("id"))
+	}),
+	"PUT " + httpapi.PathPrefix + "/backups/{id}": after(func(e *core.RequestEvent) Entry {
+		return backupEntry("backup.uploaded", e.Request.PathValue("id"))
 	}),
 	"POST /api/crons/{id}": after(func(e *core.RequestEvent) Entry {
 		id := e.Request.PathValue("id")

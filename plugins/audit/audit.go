@@ -86,14 +86,10 @@ func (p *Plugin) Routes(r *router.Router[*core.RequestEvent]) {
 	p.bindAPI(r)
 }
 
-// Start takes over the trail that a restored backup would have cut off, and
-// schedules the deletion of old entries.
+// Start schedules the deletion of old entries.
 func (p *Plugin) Start() error {
 	if !p.ready(p.app) {
 		return fmt.Errorf("audit: the table %s does not exist; the migrations have not run", table)
-	}
-	if err := p.takeOver(); err != nil {
-		return fmt.Errorf("audit: take over the trail from before the restore: %w", err)
 	}
 	return p.app.Cron().Add(retentionJob, retentionSchedule, p.runRetention)
 }

@@ -46,8 +46,8 @@ type Config struct {
 	// with the bucket in the host name.
 	Endpoint string
 
-	// Region is signed into requests. Default "auto", which is R2's; AWS and
-	// others need the real one.
+	// Region is signed into requests. Default "auto" for R2 and "us-east-1" for
+	// other endpoints; AWS needs the real one.
 	Region string
 
 	// Bucket must exist. Required.
@@ -72,9 +72,21 @@ type Config struct {
 	Concurrency int
 }
 
+// defaultRegion is what servers without regions go by; AWS has no default.
+func defaultRegion(endpoint string) string {
+	parsed, err := url.Parse(endpoint)
+	switch {
+	case endpoint == "":
+		return ""
+	case err == nil && strings.HasSuffix(parsed.Hostname(), ".r2.cloudflarestorage.com"):
+		return "auto"
+	}
+	return "us-east-1"
+}
+
 func (c *Config) complete() error {
 	if c.Region == "" {
-		c.Region = "auto"
+		c.Region = defaultRegion(c.Endpoint)
 	}
 	if c.PartSize == 0 {
 		c.PartSize = defaultPartSize
@@ -97,7 +109,7 @@ func (c *Config) complete() error {
 		return wrong("AccessKeyID", "required")
 	case c.SecretAccessKey.IsZero():
 		return wrong("SecretAccessKey", "required")
-	case c.Endpoint == "" && c.Region == "auto":
+	case c.Endpoint == "" && c.Region == "":
 		return wrong("Region", "required without Endpoint, for example us-east-1")
 	case c.PartSize < minPartSize:
 		return wrong("PartSize", "%d is below the minimum of %d", c.PartSize, minPartSize)
