@@ -28,7 +28,7 @@ export class S3 {
   // Its own, so that no test ever talks to the server of another.
   accessKey = `key-${randomUUID()}`
   secretKey = `secret-${randomUUID()}`
-  region = 'auto'
+  region = 'us-east-1'
   bucket = 'backups'
 
   #fault = null

@@ -49,7 +49,7 @@ func TestErrors(t *testing.T) {
 			})
 		}, "AccessKeyID"},
 		"wrong secret": {func(c *Config) { c.SecretAccessKey = secret.New(password) }, "SecretAccessKey"},
-		"wrong region": {func(c *Config) { c.Region = "us-east-1" }, "region"},
+		"wrong region": {func(c *Config) { c.Region = "eu-central-1" }, "region"},
 		"refused":      {func(c *Config) { c.Endpoint = "http://127.0.0.1:1" }, "http://127.0.0.1:1 cannot be reached: dial tcp"},
 		"unknown host": {func(c *Config) { c.Endpoint = "http://host.invalid" }, "http://host.invalid cannot be reached: dial tcp"},
 		"not S3": {func(c *Config) {

@@ -24,8 +24,8 @@ import (
 	"time"
 )
 
-// Region is what clients must sign: a server checks it.
-const Region = "auto"
+// Region is what clients must sign, and what package s3 signs by default.
+const Region = "us-east-1"
 
 const (
 	program  = "versitygw-v1.8.0"
