@@ -1,6 +1,7 @@
 // A real S3 server, where it is built, with a proxy in front that can misbehave.
 
 import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { accessSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
@@ -24,9 +25,10 @@ if (!exists && process.env.NO_SKIP) throw new Error('no bin/versitygw-v1.8.0: ru
 export const skip = exists ? false : 'no bin/versitygw-v1.8.0: run make tools'
 
 export class S3 {
-  accessKey = 'test-access-key'
-  secretKey = 'test-secret-key-0123456789'
-  region = 'auto'
+  // Its own, so that no test ever talks to the server of another.
+  accessKey = `key-${randomUUID()}`
+  secretKey = `secret-${randomUUID()}`
+  region = 'us-east-1'
   bucket = 'backups'
 
   #fault = null
