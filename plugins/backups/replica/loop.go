@@ -198,14 +198,14 @@ func (r *Replica) mayWrite(ctx context.Context) error {
 	if claimed {
 		return r.lease.ensure(ctx, false)
 	}
-	if r.lease.isLost() {
+	if r.lease.lost.Load() {
 		return ErrLost
 	}
 	err := r.claimLate(ctx)
 	var held *HeldError
 	if errors.As(err, &held) || errors.Is(err, ErrNotOurs) {
 		r.cfg.Logger.Error("this folder cannot be replicated", "error", err)
-		r.lease.lose()
+		r.lease.lost.Store(true)
 		return ErrLost
 	}
 	return err
@@ -369,7 +369,7 @@ func (r *Replica) leaseLoop(ctx context.Context) {
 func (r *Replica) upkeepLoop(ctx context.Context) {
 	var lastArchive, lastPrune time.Time
 	for sleep(ctx, upkeepInterval) {
-		if r.idle() || r.lease.isLost() || !r.tracker.healthy() {
+		if r.idle() || r.lease.lost.Load() || !r.tracker.healthy() {
 			continue
 		}
 		merged, err := r.compact(ctx)

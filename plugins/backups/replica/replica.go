@@ -136,7 +136,7 @@ func (r *Replica) Claim(ctx context.Context, progress func(done, total int64)) (
 	if err != nil {
 		return claim, err
 	}
-	err = r.claimFor(ctx, &s, hasDatabase)
+	err = r.claimInTime(ctx, &s, hasDatabase)
 	var held *HeldError
 	switch {
 	case err == nil:
@@ -179,6 +179,19 @@ func (r *Replica) prepareOwner() (state, error) {
 	}
 	r.lease.owner = s.Owner
 	return s, nil
+}
+
+// claimTimeout is how long a start waits for a store that hangs, if there is a
+// database to serve.
+const claimTimeout = 20 * time.Second
+
+func (r *Replica) claimInTime(ctx context.Context, s *state, hasDatabase bool) error {
+	if !hasDatabase {
+		return r.claimFor(ctx, s, false)
+	}
+	limited, cancel := context.WithTimeout(ctx, claimTimeout)
+	defer cancel()
+	return r.claimFor(limited, s, true)
 }
 
 func (r *Replica) claimFor(ctx context.Context, s *state, hasDatabase bool) error {
@@ -277,7 +290,7 @@ func (r *Replica) Stop(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("stop replication: %w", ctx.Err())
 	}
-	if r.lease.isLost() {
+	if r.lease.lost.Load() {
 		return nil
 	}
 	// So that data.db alone is complete, for whoever copies just that.
@@ -314,7 +327,7 @@ func (r *Replica) database() *litestream.DB {
 
 // Lost reports whether another process has taken over the replica. What is
 // written from then on will not be replicated, so nothing should be.
-func (r *Replica) Lost() bool { return r.lease.isLost() }
+func (r *Replica) Lost() bool { return r.lease.lost.Load() }
 
 func exists(path string) (bool, error) {
 	_, err := os.Stat(path)
