@@ -63,7 +63,7 @@ func snapshotPath(id string) string { return backupsPath + "/" + url.PathEscape(
 
 // NewBackups returns the command backups with its verbs.
 func NewBackups(connect Connect) *cobra.Command {
-	var target Target
+	target := Target{Recover: true}
 	cmd := &cobra.Command{
 		Use:   "backups",
 		Short: "Make, check, move and restore backups",
@@ -75,6 +75,7 @@ func NewBackups(connect Connect) *cobra.Command {
 		backupsCreate(connect, &target), backupsList(connect, &target), backupsDownload(connect, &target),
 		backupsUpload(connect, &target), backupsVerify(connect, &target), backupsDelete(connect, &target),
 		backupsRestore(connect, &target), backupsWindow(connect, &target),
+		backupsDrill(connect, &target), backupsKeygen(),
 	)
 	return cmd
 }
