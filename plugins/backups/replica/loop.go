@@ -269,7 +269,7 @@ func (r *Replica) uploadFile(ctx context.Context, file *ltx.FileInfo) error {
 	if err != nil {
 		return err
 	}
-	defer local.Close()
+	defer func() { _ = local.Close() }() // only read from
 	_, err = r.client.write(ctx, 0, file.MinTXID, file.MaxTXID, local, true)
 	if !errors.Is(err, objectstore.ErrChanged) {
 		return err
@@ -314,7 +314,7 @@ func (r *Replica) mergeLocal(ctx context.Context, files []*ltx.FileInfo) (err er
 		if err != nil {
 			return err
 		}
-		defer local.Close()
+		defer func() { _ = local.Close() }() // only read from
 		readers = append(readers, local)
 	}
 	path := r.db.LTXPath(0, files[0].MinTXID, files[len(files)-1].MaxTXID)

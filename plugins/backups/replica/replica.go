@@ -66,7 +66,6 @@ type Replica struct {
 	cfg    Config
 	client *client
 	lease  *lease
-	owner  string
 
 	mu      sync.Mutex // guards what follows
 	db      *litestream.DB
