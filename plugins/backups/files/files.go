@@ -34,7 +34,7 @@ const (
 	defaultRetention     = 7 * 24 * time.Hour
 	defaultUploadTimeout = 10 * time.Second
 
-	// patience is how long the store may take over any object, beside the time
+	// defaultPatience is how long the store may take over any object, beside the time
 	// that its size needs at slowestRate.
 	defaultPatience = 30 * time.Second
 	slowestRate     = 128 << 10 // bytes a second
