@@ -23,6 +23,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/picobase/picobase/internal/disk"
 	"github.com/picobase/picobase/internal/objectstore"
 	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/core"
@@ -150,7 +151,7 @@ func Register(app core.App, cfg Config) (*Plugin, error) {
 		wake:        make(chan struct{}, 1),
 		patience:    defaultPatience,
 		retryDelay:  minRetryDelay,
-		diskSpace:   diskSpace,
+		diskSpace:   disk.Space,
 		background:  newBackground(),
 	}
 	p.uploads.init(p)
