@@ -82,8 +82,10 @@ func (p *Plugin) run(ctx context.Context, order restore.Order) error {
 // prepare does all of a restore that can be done beside the present state.
 func (p *Plugin) prepare(ctx context.Context, order *restore.Order) error {
 	if !p.serving.Load() {
-		if err := p.lockFolder(); err != nil {
-			return fmt.Errorf("%w: restore through it with --url, or stop it first", err)
+		if err := p.lockFolder(); errors.Is(err, errFolderLocked) {
+			return errServed.WithCause(err)
+		} else if err != nil {
+			return err
 		}
 	}
 	hasData := true
