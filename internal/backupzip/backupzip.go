@@ -38,11 +38,11 @@ const (
 )
 
 var (
-	// ErrInvalid: the zip is damaged, or no backup. The text of an error that
-	// wraps it is fit to be shown: it holds names inside the zip, no paths.
+	// ErrInvalid means that the zip is damaged, or no backup. The text of an
+	// error that wraps it is fit to be shown: it holds names in the zip, no paths.
 	ErrInvalid = errors.New("not a usable backup")
 
-	// ErrNoSpace: the disk has not the room.
+	// ErrNoSpace means that the disk has not the room.
 	ErrNoSpace = errors.New("not enough disk space")
 )
 
@@ -112,10 +112,10 @@ func (a *Archive) add(entry *zip.File) error {
 		return fmt.Errorf("%w: %q is in it twice", ErrInvalid, name)
 	}
 	const absurd = 1 << 62
-	if entry.UncompressedSize64 > absurd || a.Bytes+int64(entry.UncompressedSize64) > absurd { //nolint:gosec // just compared
+	if entry.UncompressedSize64 > absurd || a.Bytes+int64(entry.UncompressedSize64) > absurd {
 		return fmt.Errorf("%w: %q has an absurd size", ErrInvalid, name)
 	}
-	size := int64(entry.UncompressedSize64) //nolint:gosec // just compared
+	size := int64(entry.UncompressedSize64)
 	a.entries[name] = entry
 	a.order = append(a.order, entry)
 	a.Bytes += size

@@ -288,7 +288,7 @@ func extractZip(ctx context.Context, zip, into string) error {
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	info, err := file.Stat()
 	if err != nil {
 		return err

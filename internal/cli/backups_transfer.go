@@ -98,7 +98,7 @@ func downloadFile(ctx context.Context, c *Client, s snapshot, path string, notes
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	d := download{client: c, snapshot: s, digest: sha256.New(), progress: newProgress(notes, "Downloading", s.Size)}
 	if err := d.resume(file); err != nil {
 		return err
@@ -166,7 +166,7 @@ func (d *download) fetch(ctx context.Context, to io.Writer, restart func() error
 		header.Set("Range", fmt.Sprintf("bytes=%d-", d.at))
 		header.Set("If-Range", `"`+d.snapshot.SHA256+`"`)
 	}
-	response, err := d.client.send(ctx, http.MethodGet, snapshotPath(d.snapshot.ID)+"/download", call{header: header})
+	response, err := d.client.send(ctx, http.MethodGet, snapshotPath(d.snapshot.ID)+"/download", call{header: header}) //nolint:bodyclose // closed below
 	if err != nil {
 		return err
 	}
@@ -268,7 +268,7 @@ func uploadBackup(ctx context.Context, c *Client, o backupsUploadOptions, out, n
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	info, err := file.Stat()
 	if err != nil {
 		return err

@@ -160,7 +160,7 @@ func checkRestored(ctx context.Context, path string) (map[string]int64, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }() // only read from
 	var result string
 	if err := db.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&result); err != nil {
 		return nil, fmt.Errorf("check the restored database: %w", err)

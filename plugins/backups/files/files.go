@@ -90,8 +90,10 @@ type Plugin struct {
 	reconciling chan struct{} // holds a token while a reconcile runs
 	wake        chan struct{} // asks the loop for a reconcile
 
-	// skipped: work was left undone because PocketBase's S3 setting was on.
-	skipped atomic.Bool
+	// disabled mirrors PocketBase's S3 setting, which is reloaded in place, so
+	// that the background may not read it.
+	disabled atomic.Bool
+	skipped  atomic.Bool // work was left undone because of disabled
 
 	patience   time.Duration
 	retryDelay time.Duration // of the loop, doubled up to maxRetryDelay
@@ -157,6 +159,7 @@ func Register(app core.App, cfg Config) (*Plugin, error) {
 	if p.metrics, err = newMetrics(cfg.Metrics, p); err != nil {
 		return nil, err
 	}
+	p.disabled.Store(app.Settings().S3.Enabled)
 	p.bindHooks()
 	return p, nil
 }
@@ -242,7 +245,7 @@ func (p *Plugin) Status() Status {
 	return s
 }
 
-func (p *Plugin) enabled() bool { return !p.app.Settings().S3.Enabled }
+func (p *Plugin) enabled() bool { return !p.disabled.Load() }
 
 func (p *Plugin) isStopped() bool {
 	p.mu.Lock()

@@ -48,6 +48,7 @@ func (p *Plugin) bindHooks() {
 		Id: "picoFilesSettings",
 		Func: func(e *core.SettingsReloadEvent) error {
 			err := e.Next()
+			p.disabled.Store(e.App.Settings().S3.Enabled)
 			if p.enabled() && p.skipped.Swap(false) {
 				p.poke()
 			}

@@ -252,7 +252,15 @@ func TestPocketBaseS3(t *testing.T) {
 	defer bucket.Close()
 	s3 := &s.app.Settings().S3
 	s3.Endpoint, s3.Bucket, s3.Region, s3.AccessKey, s3.Secret = bucket.URL, "b", "r", "a", "s"
-	s3.ForcePathStyle, s3.Enabled = true, true
+	s3.ForcePathStyle = true
+	toggle := func(on bool) {
+		t.Helper()
+		s3.Enabled = on
+		if err := s.app.Save(s.app.Settings()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	toggle(true)
 	if !s.Status().Disabled {
 		t.Error("not disabled")
 	}
@@ -272,10 +280,7 @@ func TestPocketBaseS3(t *testing.T) {
 
 	// Off again, and a reconcile makes up for what was not done.
 	s.start()
-	s3.Enabled = false
-	if err := s.app.Save(s.app.Settings()); err != nil {
-		t.Fatal(err)
-	}
+	toggle(false)
 	eventually(t, "the fetch", func() bool { return s.isLocal(s.keys(before)[0]) })
 	if s.Status().Disabled {
 		t.Error("still disabled")

@@ -54,6 +54,10 @@ type Config struct {
 	// between, not its end (default 256 MB).
 	MaxPending int64
 
+	// SpaceLow reports whether the store has little room left. Then the history
+	// is cut to a day. Defaults to never.
+	SpaceLow func() bool
+
 	// TakeOver takes the replica from a process that seems to hold it still.
 	TakeOver bool
 
@@ -66,7 +70,6 @@ type Replica struct {
 	cfg    Config
 	client *client
 	lease  *lease
-	owner  string
 
 	mu      sync.Mutex // guards what follows
 	db      *litestream.DB
@@ -91,6 +94,9 @@ func New(cfg Config) (*Replica, error) {
 	}
 	if cfg.Retention == nil {
 		cfg.Retention = func() time.Duration { return 7 * 24 * time.Hour }
+	}
+	if cfg.SpaceLow == nil {
+		cfg.SpaceLow = func() bool { return false }
 	}
 	if cfg.MaxPending == 0 {
 		cfg.MaxPending = 256 << 20
@@ -247,7 +253,6 @@ func (r *Replica) Start() error {
 			return err
 		}
 	}
-	r.store.SnapshotRetention = r.cfg.Retention() + 25*time.Hour // one before the window, to begin from
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel, r.done = cancel, make(chan struct{})
 	go r.run(ctx, r.done)

@@ -34,11 +34,11 @@ func folder(t *testing.T, dir string, do func(app core.App)) {
 	}
 }
 
-func user(t *testing.T, app core.App, collection, email string) *core.Record {
+func user(t *testing.T, app core.App, email string) *core.Record {
 	t.Helper()
-	record, err := app.FindAuthRecordByEmail(collection, email)
+	record, err := app.FindAuthRecordByEmail("users", email)
 	if err != nil {
-		c, err := app.FindCollectionByNameOrId(collection)
+		c, err := app.FindCollectionByNameOrId("users")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -135,7 +135,7 @@ func TestWhatARestoreDoesNotUndo(t *testing.T) {
 	tokens := map[string]string{}
 	folder(t, dir, func(app core.App) {
 		for _, name := range []string{"still", "changed", "deleted"} {
-			tokens[name] = token(t, user(t, app, "users", name+"@example.com"))
+			tokens[name] = token(t, user(t, app, name+"@example.com"))
 		}
 		exec(t, app, addKey, dbx.Params{"id": "kept00000000001", "revoked": ""})
 		exec(t, app, addKey, dbx.Params{"id": "revoked00000001", "revoked": ""})
@@ -143,15 +143,15 @@ func TestWhatARestoreDoesNotUndo(t *testing.T) {
 	})
 	earlier := copyOf(t, filepath.Join(dir, "data.db"))
 	folder(t, dir, func(app core.App) {
-		changed := user(t, app, "users", "changed@example.com")
+		changed := user(t, app, "changed@example.com")
 		changed.SetPassword("another horse battery")
 		if err := app.Save(changed); err != nil {
 			t.Fatal(err)
 		}
-		if err := app.Delete(user(t, app, "users", "deleted@example.com")); err != nil {
+		if err := app.Delete(user(t, app, "deleted@example.com")); err != nil {
 			t.Fatal(err)
 		}
-		user(t, app, "users", "later@example.com")
+		user(t, app, "later@example.com")
 		exec(t, app, "UPDATE _pico_keys SET revoked = '2026-01-01 00:00:00.000Z' WHERE id = 'revoked00000001'")
 		exec(t, app, addKey, dbx.Params{"id": "made00000000001", "revoked": ""})
 		exec(t, app, addEntry, dbx.Params{"id": "after"})
@@ -166,7 +166,7 @@ func TestWhatARestoreDoesNotUndo(t *testing.T) {
 			t.Error("the state is not the earlier one")
 		}
 		for name, valid := range map[string]bool{"still": true, "changed": false, "deleted": false} {
-			if !user(t, app, "users", name+"@example.com").ValidatePassword("correct horse battery") {
+			if !user(t, app, name+"@example.com").ValidatePassword("correct horse battery") {
 				t.Errorf("%s does not have the password of the moment", name)
 			}
 			if _, err := app.FindAuthRecordByToken(tokens[name], core.TokenTypeAuth); (err == nil) != valid {
@@ -200,7 +200,7 @@ func TestChangedSecretEndsAllSessions(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	var session string
-	folder(t, dir, func(app core.App) { session = token(t, user(t, app, "users", "a@example.com")) })
+	folder(t, dir, func(app core.App) { session = token(t, user(t, app, "a@example.com")) })
 	earlier := copyOf(t, filepath.Join(dir, "data.db"))
 	folder(t, dir, func(app core.App) {
 		c, err := app.FindCollectionByNameOrId("users")
@@ -260,9 +260,9 @@ func TestEarlierThanPicoBase(t *testing.T) {
 func TestCarryGoesOnWhereItWasKilled(t *testing.T) {
 	t.Parallel()
 	base := t.TempDir()
-	folder(t, base, func(app core.App) { user(t, app, "users", "early@example.com") })
+	folder(t, base, func(app core.App) { user(t, app, "early@example.com") })
 	earlier := copyOf(t, filepath.Join(base, "data.db"))
-	folder(t, base, func(app core.App) { user(t, app, "users", "late@example.com") })
+	folder(t, base, func(app core.App) { user(t, app, "late@example.com") })
 
 	// Each point is a renaming of swap that was the last one done.
 	for killedAfter := range 6 {
@@ -366,7 +366,7 @@ func TestBegin(t *testing.T) {
 func TestDamagedPresent(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	folder(t, dir, func(app core.App) { user(t, app, "users", "early@example.com") })
+	folder(t, dir, func(app core.App) { user(t, app, "early@example.com") })
 	earlier := copyOf(t, filepath.Join(dir, "data.db"))
 	if err := os.WriteFile(filepath.Join(dir, "data.db"), []byte(strings.Repeat("garbage ", 1000)), 0o600); err != nil {
 		t.Fatal(err)
