@@ -148,14 +148,13 @@ func (r *Replica) Claim(ctx context.Context, progress func(done, total int64)) (
 	case err == nil:
 	case hasDatabase && s.Replica != "" && !errors.As(err, &held) && !errors.Is(err, ErrNotOurs) && ctx.Err() == nil:
 		claim.Away = err
-		return claim, nil
 	case hasDatabase:
 		return claim, err
 	default:
 		return claim, fmt.Errorf("find out whether there is a replica to restore: %w", err)
 	}
 	if hasDatabase {
-		return claim, nil
+		return claim, r.resume(ctx, s)
 	}
 	_, err = r.Restore(ctx, r.cfg.Path, time.Time{}, progress)
 	if errors.Is(err, ErrNothing) {
