@@ -209,7 +209,7 @@ func (r *Replica) claimFor(ctx context.Context, s *state, hasDatabase bool) erro
 			return err
 		}
 	}
-	if !hasDatabase || remote == 0 || s.Restored != 0 {
+	if !hasDatabase || remote == 0 {
 		// Positions of another life of the folder or of the replica would leave a gap.
 		if err := os.RemoveAll(r.ltxDir()); err != nil {
 			return err
@@ -217,6 +217,13 @@ func (r *Replica) claimFor(ctx context.Context, s *state, hasDatabase bool) erro
 	}
 	if err := r.lease.acquire(ctx, r.cfg.TakeOver); err != nil {
 		return err
+	}
+	if !hasDatabase {
+		// What will be restored, noted before: a kill may follow at once. Asked for
+		// again, for the lease may have been waited for.
+		if s.Restored, err = r.client.newest(ctx); err != nil {
+			return err
+		}
 	}
 	*s, err = r.adopt(ctx, *s)
 	if err != nil {
