@@ -52,11 +52,11 @@ export async function picobase(args, options = {}) {
 }
 
 export class Server {
-  /** Starts a server; options: args, env, dir (of an earlier server), superuser: false. */
+  /** Starts a server; options: args, env, dir (of an earlier server), superuser: false, patience. */
   static async start(options = {}) {
     const server = await Server.launch(options)
     try {
-      await server.ready()
+      await server.ready(options.patience)
     } catch (error) {
       await server.stop('SIGKILL')
       throw error
@@ -84,11 +84,11 @@ export class Server {
     }
   }
 
-  async ready() {
+  async ready(limit) {
     await until('start', async () => {
       if (this.process.exitCode !== null) throw new Error(`picobase ended with ${this.process.exitCode}: ${this.output}`)
       return fetch(this.url + '/api/v1/ready').then((r) => r.ok, () => false)
-    })
+    }, limit)
     this.publishable = /pbk_pub_\w+/.exec(this.output)?.[0]
     this.secret = /pbk_sec_\w+/.exec(this.output)?.[0]
   }
