@@ -21,6 +21,8 @@ var (
 	errFailed      = apierr.New(http.StatusInternalServerError, "backup_failed", "The backup did not work.")
 	errRestoreRuns = apierr.New(http.StatusConflict, "restore_in_progress",
 		"A restore is under way already; wait until it has ended.")
+	errServed = apierr.New(http.StatusConflict, "restore_server_running",
+		"Another server is running on the folder: restore through it with --url, or stop it first.")
 	errTime = apierr.New(http.StatusBadRequest, "restore_time_unavailable",
 		"The project cannot be restored to this moment.")
 	errReplicationOff = apierr.New(http.StatusConflict, "replication_off",
