@@ -97,6 +97,31 @@ export async function replicated(server, limit) {
   return marker
 }
 
+/** Waits until a restore that was begun is over, and returns how it ended. */
+export async function restored(server, { id }) {
+  let last
+  await until('the restore', async () => {
+    const answer = await server.fetch('/api/v1/backups/pitr', { token: server.token }).catch(() => null) // it restarts
+    last = answer?.body?.lastRestore
+    return last?.id === id && ['done', 'failed'].includes(last.status)
+  })
+  assert.equal(last.status, 'done', JSON.stringify(last))
+  return last
+}
+
+/**
+ * Returns, once it is past, the moment from which on a restore has all that was
+ * written before now: a restore may end up to a second before its moment.
+ */
+export async function moment() {
+  const at = Date.now() + 1000
+  await until('the moment to pass', () => Date.now() > at)
+  return new Date(at).toISOString()
+}
+
+/** Makes an API key. */
+export const makeKey = (server, scopes = ['*'], label = 'e2e') => post(server, '/api/v1/keys', { kind: 'secret', label, scopes })
+
 let number = 0
 
 /** Clients that write as fast as they are answered, or with a pause in between. */
