@@ -254,7 +254,7 @@ func hint(err error) error {
 	return err
 }
 
-var errFolderLocked = errors.New("another server is running on the folder")
+var errLocked = errors.New("another server is running on the folder")
 
 // lockFolder keeps a second server off the folder. The lock ends with the process.
 func (p *Plugin) lockFolder() error {
@@ -266,7 +266,7 @@ func (p *Plugin) lockFolder() error {
 		return fmt.Errorf("lock %s: %w", p.dir, err)
 	}
 	if !locked {
-		return fmt.Errorf("%w %s", errFolderLocked, p.dir)
+		return fmt.Errorf("%w %s", errLocked, p.dir)
 	}
 	return nil
 }
