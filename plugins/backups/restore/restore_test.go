@@ -362,7 +362,6 @@ func TestBegin(t *testing.T) {
 	}
 }
 
-// A present that is damaged must not keep anybody from a restore.
 // A backup that stock PocketBase made of a folder that PicoBase had served.
 func TestOwnFoldersInABackup(t *testing.T) {
 	t.Parallel()
@@ -388,6 +387,7 @@ func TestOwnFoldersInABackup(t *testing.T) {
 	}
 }
 
+// A present that is damaged must not keep anybody from a restore.
 func TestDamagedPresent(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
