@@ -1,10 +1,12 @@
 // What the tests of backups share: a project with rows whose fate is known.
 
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { Server, until } from './server.js'
+import { promisify } from 'node:util'
+import { cleanEnv, email, freePort, password, Server, stockBinary, until } from './server.js'
 
 const fields = [
   { name: 'n', type: 'number' },
@@ -55,7 +57,7 @@ export async function addFile(server, name, content, type = 'application/octet-s
 
 /** The bytes of a note's file, or null where it is not served. */
 export async function download(server, note, query = '') {
-  const answer = await fetch(`${server.url}/api/files/notes/${note.id}/${note.file}${query}`, { headers: { 'X-API-Key': server.publishable ?? '', Authorization: server.token } })
+  const answer = await fetch(`${server.url}/api/files/notes/${note.id}/${note.file}${query}`, { headers: { Authorization: server.token } })
   return answer.ok ? Buffer.from(await answer.arrayBuffer()) : null
 }
 
@@ -209,4 +211,20 @@ export function assertRefused(result, ...patterns) {
   const lines = result.output.trim().split('\n')
   assert.equal(lines.filter((line) => line.startsWith('picobase: ')).length, 1, result.output)
   for (const pattern of patterns) assert.match(lines.at(-1), pattern)
+}
+
+/** Starts stock PocketBase on a folder with a superuser of its own, signed in. */
+export async function startStock(t, dir) {
+  await promisify(execFile)(stockBinary, ['superuser', 'upsert', email, password, '--dir', dir], { env: cleanEnv() })
+  const server = new Server()
+  const port = await freePort()
+  server.url = `http://127.0.0.1:${port}`
+  server.spawn(['serve', '--dir', dir, '--http', `127.0.0.1:${port}`], {}, stockBinary)
+  t.after(() => server.stop('SIGKILL'))
+  await until('start of stock PocketBase', async () => {
+    if (server.process.exitCode !== null) throw new Error(server.output)
+    return fetch(server.url + '/api/health').then((r) => r.ok, () => false)
+  })
+  await signIn(server)
+  return server
 }

@@ -8,6 +8,7 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 
 export const binary = path.resolve(import.meta.dirname, '../bin/picobase')
+export const stockBinary = path.resolve(import.meta.dirname, '../bin/pocketbase-stock')
 export const email = 'root@example.com'
 export const password = 'correct horse battery'
 
@@ -75,9 +76,9 @@ export class Server {
     return server
   }
 
-  spawn(args, env) {
+  spawn(args, env, program = binary) {
     this.output = ''
-    this.process = spawn(binary, args, { env: cleanEnv(env), stdio: ['ignore', 'pipe', 'pipe'] })
+    this.process = spawn(program, args, { env: cleanEnv(env), stdio: ['ignore', 'pipe', 'pipe'] })
     this.exited = new Promise((resolve) => this.process.on('exit', (code, signal) => resolve({ code, signal })))
     for (const stream of [this.process.stdout, this.process.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => (this.output += text))
