@@ -91,19 +91,42 @@ func (b *backupBench) measureDelays(ctx context.Context) ([]time.Duration, error
 
 // bucketWatch looks for records in new objects of a bucket.
 type bucketWatch struct {
-	dir    string
-	seen   map[string]bool // objects
-	recent [][]byte        // contents of objects that came just now
+	dir  string
+	seen map[string]bool // objects
 
 	mu      sync.Mutex
+	recent  [][]byte             // pages of the objects that came last
 	waiting map[string]time.Time // since when, by record
 	delays  []time.Duration
 }
+
+// keep is how many of the last objects are remembered: one can be there before
+// the client has read that its write is acknowledged.
+const keep = 4
 
 func (w *bucketWatch) expect(id string, acknowledged time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.waiting[id] = acknowledged
+	w.find(acknowledged, w.recent...)
+}
+
+// came takes note of the pages of new objects.
+func (w *bucketWatch) came(pages []byte, at time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.find(at, pages)
+	w.recent = append(w.recent, pages)
+	w.recent = w.recent[max(0, len(w.recent)-keep):]
+}
+
+func (w *bucketWatch) find(at time.Time, objects ...[]byte) {
+	for id, since := range w.waiting {
+		if slices.ContainsFunc(objects, func(pages []byte) bool { return bytes.Contains(pages, []byte(id)) }) {
+			w.delays = append(w.delays, at.Sub(since))
+			delete(w.waiting, id)
+		}
+	}
 }
 
 func (w *bucketWatch) complete() bool {
@@ -118,29 +141,11 @@ func (w *bucketWatch) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if pages == nil {
-			continue
+		if pages != nil {
+			w.came(pages, time.Now())
 		}
-		now := time.Now()
-		// An object can be there before the client has read its acknowledgement.
-		w.recent = append(w.recent, pages)
-		if len(w.recent) > 4 {
-			w.recent = w.recent[1:]
-		}
-		w.find(now)
 	}
 	return nil
-}
-
-func (w *bucketWatch) find(now time.Time) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for id, since := range w.waiting {
-		if slices.ContainsFunc(w.recent, func(pages []byte) bool { return bytes.Contains(pages, []byte(id)) }) {
-			w.delays = append(w.delays, max(0, now.Sub(since)))
-			delete(w.waiting, id)
-		}
-	}
 }
 
 // look returns the pages in objects that were not there before, nil without any.
