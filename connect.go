@@ -29,11 +29,14 @@ func connector(cfg *tenant.Config) cli.Connect {
 			return client, nopCloser{}, err
 		}
 		folder := *cfg
-		_, err := os.Stat(filepath.Join(target.Dir, "data.db"))
+		var err error
+		if folder.Storage, err = readStorage(); err != nil {
+			return nil, nil, err
+		}
 		var scratch string
 		switch {
-		case err == nil || target.Create:
-		case target.Recover:
+		case target.Create || exists(filepath.Join(target.Dir, "data.db")):
+		case target.Recover && (folder.Storage.S3 != nil || exists(target.Dir)):
 			// The project is gone from this machine: a folder made for the moment
 			// answers, about the backups of the one that is lost.
 			if scratch, err = os.MkdirTemp("", "picobase-recover-"); err != nil {
@@ -47,9 +50,6 @@ func connector(cfg *tenant.Config) cli.Connect {
 				Hint: "Name one with --dir, or a server with --url.",
 			}
 		}
-		if folder.Storage, err = readStorage(); err != nil {
-			return nil, nil, err
-		}
 		t, err := openFolder(folder)
 		if err != nil {
 			return nil, nil, err
@@ -61,6 +61,11 @@ func connector(cfg *tenant.Config) cli.Connect {
 		client, err := cli.NewClient(localURL, "", tenant.Local{Handler: handler, User: userName()})
 		return client, openedFolder{t, scratch}, err
 	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // openedFolder is the tenant behind a command on a folder.

@@ -21,6 +21,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/picobase/picobase/internal/disk"
 )
 
 // DataDB is the name of the database without which a zip is no backup.
@@ -38,11 +40,11 @@ const (
 )
 
 var (
-	// ErrInvalid: the zip is damaged, or no backup. The text of an error that
-	// wraps it is fit to be shown: it holds names inside the zip, no paths.
+	// ErrInvalid means that the zip is damaged, or no backup. The text of an
+	// error that wraps it is fit to be shown: it holds names in the zip, no paths.
 	ErrInvalid = errors.New("not a usable backup")
 
-	// ErrNoSpace: the disk has not the room.
+	// ErrNoSpace means that the disk has not the room.
 	ErrNoSpace = errors.New("not enough disk space")
 )
 
@@ -112,10 +114,10 @@ func (a *Archive) add(entry *zip.File) error {
 		return fmt.Errorf("%w: %q is in it twice", ErrInvalid, name)
 	}
 	const absurd = 1 << 62
-	if entry.UncompressedSize64 > absurd || a.Bytes+int64(entry.UncompressedSize64) > absurd { //nolint:gosec // just compared
+	if entry.UncompressedSize64 > absurd || a.Bytes+int64(entry.UncompressedSize64) > absurd {
 		return fmt.Errorf("%w: %q has an absurd size", ErrInvalid, name)
 	}
-	size := int64(entry.UncompressedSize64) //nolint:gosec // just compared
+	size := int64(entry.UncompressedSize64)
 	a.entries[name] = entry
 	a.order = append(a.order, entry)
 	a.Bytes += size
@@ -219,11 +221,14 @@ func EmptyFolder(folder string) error {
 // NeedSpace returns ErrNoSpace, with both figures, if the disk of the folder
 // has not the room for so many bytes and the Reserve.
 func NeedSpace(folder string, bytes int64) error {
-	free, err := freeSpace(folder)
+	free, _, err := disk.Space(folder)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil // the write itself will tell
+	}
 	if err != nil {
 		return fmt.Errorf("measure the disk: %w", err)
 	}
-	if need := bytes + Reserve; free < need {
+	if need := uint64(max(bytes, 0)) + Reserve; free < need {
 		const mb = 1 << 20
 		return fmt.Errorf("%w: %d MB are needed and %d MB are free", ErrNoSpace, (need+mb-1)/mb, free/mb)
 	}

@@ -13,6 +13,6 @@ func syncTree(folder string) error {
 	if err != nil {
 		return err
 	}
-	defer opened.Close()
-	return unix.Syncfs(int(opened.Fd())) //nolint:gosec // a descriptor is small
+	defer func() { _ = opened.Close() }()
+	return unix.Syncfs(int(opened.Fd()))
 }

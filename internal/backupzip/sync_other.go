@@ -18,7 +18,7 @@ func syncTree(folder string) error {
 		if err != nil {
 			return err
 		}
-		defer opened.Close()
+		defer func() { _ = opened.Close() }()
 		return opened.Sync()
 	})
 }

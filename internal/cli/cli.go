@@ -38,6 +38,8 @@ type Error struct {
 	Code int
 	Hint string
 	Err  error
+
+	status int // of the HTTP answer, if it was one
 }
 
 func (e *Error) Error() string {

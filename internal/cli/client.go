@@ -22,6 +22,9 @@ type Client struct {
 	key   string
 	local bool // in this process, not over the network
 	http  *http.Client
+
+	poll    time.Duration // how often is asked whether something is done
+	silence time.Duration // after which a download is given up
 }
 
 // NewClient returns a client for the server at base, with a secret API key.
@@ -36,7 +39,10 @@ func NewClient(base, key string, transport http.RoundTripper) (*Client, error) {
 		// A redirect would send the key to wherever it points.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return &Client{base: strings.TrimRight(base, "/"), key: key, local: transport != nil, http: client}, nil
+	return &Client{
+		base: strings.TrimRight(base, "/"), key: key, local: transport != nil, http: client,
+		poll: time.Second, silence: requestTimeout,
+	}, nil
 }
 
 // Call sends in (nil for no body) as JSON and decodes the answer into out (nil
@@ -44,13 +50,23 @@ func NewClient(base, key string, transport http.RoundTripper) (*Client, error) {
 func (c *Client) Call(ctx context.Context, method, path string, in, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	return c.CallLong(ctx, method, path, in, out)
+}
+
+// CallLong is Call for what may take long: nothing but ctx bounds it.
+func (c *Client) CallLong(ctx context.Context, method, path string, in, out any) error {
 	response, err := c.open(ctx, method, path, in)
 	if err != nil {
 		return err
 	}
+	return c.decode(response, out)
+}
+
+// decode reads the answer into out (nil to drop it) and closes it.
+func (c *Client) decode(response *http.Response, out any) error {
 	defer response.Body.Close()
 	if out == nil {
-		_, err = io.Copy(io.Discard, response.Body)
+		_, err := io.Copy(io.Discard, response.Body)
 		return err
 	}
 	if err := json.NewDecoder(response.Body).Decode(out); err != nil {
@@ -59,23 +75,39 @@ func (c *Client) Call(ctx context.Context, method, path string, in, out any) err
 	return nil
 }
 
-// open sends a request and returns its response, whose body the caller closes.
-// An answer that is no success is returned as an Error.
+// open sends in as JSON; see send.
 func (c *Client) open(ctx context.Context, method, path string, in any) (*http.Response, error) {
-	var body io.Reader
-	if in != nil {
-		encoded, err := json.Marshal(in)
-		if err != nil {
-			return nil, err
-		}
-		body = bytes.NewReader(encoded)
+	if in == nil {
+		return c.send(ctx, method, path, call{})
 	}
-	request, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	encoded, err := json.Marshal(in)
 	if err != nil {
 		return nil, err
 	}
-	if in != nil {
-		request.Header.Set("Content-Type", "application/json")
+	return c.send(ctx, method, path, call{
+		header: http.Header{"Content-Type": {"application/json"}}, body: bytes.NewReader(encoded), size: int64(len(encoded)),
+	})
+}
+
+// call is what a request carries.
+type call struct {
+	header http.Header
+	body   io.Reader // nil for none
+	size   int64     // of body
+}
+
+// send sends a request and returns its response, whose body the caller closes.
+// An answer that is no success is returned as an Error. Nothing but ctx bounds it.
+func (c *Client) send(ctx context.Context, method, path string, carried call) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, carried.body)
+	if err != nil {
+		return nil, err
+	}
+	if carried.header != nil {
+		request.Header = carried.header
+	}
+	if carried.body != nil {
+		request.ContentLength = carried.size
 	}
 	if c.key != "" {
 		request.Header.Set("X-API-Key", c.key)
@@ -116,7 +148,7 @@ func answerError(response *http.Response) error {
 	}
 	content, _ := io.ReadAll(io.LimitReader(response.Body, 1<<20))
 	if json.Unmarshal(content, &body) != nil || body.Error.Message == "" {
-		return &Error{Code: ExitFailed, Err: fmt.Errorf("the server answered %d", response.StatusCode)}
+		return &Error{Code: ExitFailed, status: response.StatusCode, Err: fmt.Errorf("the server answered %d", response.StatusCode)}
 	}
 	code := ExitFailed
 	switch response.StatusCode {
@@ -125,5 +157,5 @@ func answerError(response *http.Response) error {
 	case http.StatusNotFound:
 		code = ExitNotFound
 	}
-	return &Error{Code: code, Err: fmt.Errorf("%s (%s)", body.Error.Message, body.Error.Code)}
+	return &Error{Code: code, status: response.StatusCode, Err: fmt.Errorf("%s (%s)", body.Error.Message, body.Error.Code)}
 }

@@ -33,7 +33,7 @@ func (t *Tenant) Prepare(ctx context.Context, cfg ServeConfig) error {
 		return errors.Join(err, t.backups.Prepare(ctx, nil))
 	}
 	var progress restoreProgress
-	stop, err := progress.serve(cfg.HTTP)
+	stop, err := progress.serve(ctx, cfg.HTTP)
 	if err != nil {
 		return err
 	}
@@ -51,11 +51,11 @@ func (t *Tenant) Prepare(ctx context.Context, cfg ServeConfig) error {
 type restoreProgress struct{ done, total atomic.Int64 }
 
 // serve answers at addr, if there is one, until stop is called.
-func (p *restoreProgress) serve(addr string) (stop func() error, err error) {
+func (p *restoreProgress) serve(ctx context.Context, addr string) (stop func() error, err error) {
 	if addr == "" {
 		return func() error { return nil }, nil
 	}
-	listener, err := net.Listen("tcp", addr)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}

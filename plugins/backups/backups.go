@@ -23,6 +23,7 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/picobase/picobase/internal/config"
+	"github.com/picobase/picobase/internal/disk"
 	"github.com/picobase/picobase/internal/objectstore"
 	"github.com/picobase/picobase/internal/objectstore/sealed"
 	"github.com/picobase/picobase/plugins/backups/files"
@@ -129,6 +130,9 @@ func Register(app core.App, cfg Config) (*Plugin, error) {
 	if cfg.Dir == "" {
 		cfg.Dir = app.DataDir()
 	}
+	if cfg.Stores.Layout == "" {
+		cfg.Stores.Layout = replica.LayoutS3
+	}
 	if cfg.Record == nil {
 		cfg.Record = func(*core.RequestEvent, string, string) error { return nil }
 	}
@@ -146,10 +150,10 @@ func Register(app core.App, cfg Config) (*Plugin, error) {
 	}
 	p.replica, err = replica.New(replica.Config{
 		Path:    filepath.Join(p.dir, "data.db"),
-		MetaDir: filepath.Join(p.dir, restore.Folder, "replica"),
+		MetaDir: filepath.Join(p.dir, restore.Folder, "replica-"+string(cfg.Stores.Layout)),
 		Store:   cfg.Stores.Replica, Layout: cfg.Stores.Layout, TakeOver: cfg.TakeOver, Logger: p.logger(),
 		Interval:  func() time.Duration { return time.Duration(p.settings().Replication.IntervalMS) * time.Millisecond },
-		Retention: p.retention,
+		Retention: p.retention, SpaceLow: p.spaceLow,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("backups: %w", err)
@@ -171,6 +175,16 @@ func (p *Plugin) settings() config.Backups { return p.cfg.Settings().Backups }
 
 func (p *Plugin) retention() time.Duration {
 	return time.Duration(p.settings().Replication.RetentionDays) * 24 * time.Hour
+}
+
+// spaceLow reports whether the replica should give up some of the disk that it
+// shares with the data.
+func (p *Plugin) spaceLow() bool {
+	if p.cfg.Stores.Layout != replica.LayoutFile {
+		return false
+	}
+	free, total, err := disk.Space(p.dir)
+	return err == nil && disk.Low(free, total)
 }
 
 // logger is the operator's; PocketBase's own is no use before bootstrap.
@@ -240,6 +254,8 @@ func hint(err error) error {
 	return err
 }
 
+var errLocked = errors.New("another server is running on the folder")
+
 // lockFolder keeps a second server off the folder. The lock ends with the process.
 func (p *Plugin) lockFolder() error {
 	if err := os.MkdirAll(filepath.Dir(p.lock.Path()), 0o700); err != nil {
@@ -250,7 +266,7 @@ func (p *Plugin) lockFolder() error {
 		return fmt.Errorf("lock %s: %w", p.dir, err)
 	}
 	if !locked {
-		return fmt.Errorf("another server is running on the folder %s", p.dir)
+		return fmt.Errorf("%w %s", errLocked, p.dir)
 	}
 	return nil
 }

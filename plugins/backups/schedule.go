@@ -20,14 +20,17 @@ const watchInterval = time.Second
 
 // startSchedules runs what is scheduled by the settings, and follows them.
 func (p *Plugin) startSchedules() error {
-	if err := p.vault.Recover(context.Background()); err != nil {
-		// The store may be away; what is left behind does no harm.
-		p.logger().Warn("tidy up after interrupted snapshots", "error", err)
-	}
 	p.mu.Lock()
 	p.running, p.cancel = context.WithCancel(context.Background())
 	p.mu.Unlock()
 	p.reschedule()
+	p.goBack(func(ctx context.Context) {
+		if err := p.vault.Recover(ctx); err != nil && ctx.Err() == nil {
+			// The store may be away; what is left behind does no harm.
+			p.logger().Warn("tidy up after interrupted snapshots", "error", err)
+		}
+		p.load(ctx)
+	})
 	p.goBack(func(ctx context.Context) {
 		start := time.Now()
 		caughtUp := false

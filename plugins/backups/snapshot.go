@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/picobase/picobase/internal/backupzip"
 	"github.com/picobase/picobase/internal/objectstore"
 	"github.com/picobase/picobase/plugins/backups/restore"
 	"github.com/picobase/picobase/plugins/backups/snapshots"
@@ -93,6 +94,11 @@ func (p *Plugin) past(ctx context.Context, at time.Time) (source snapshots.Sourc
 func (p *Plugin) restoreTo(ctx context.Context, path string, at time.Time) (time.Time, error) {
 	if p.cfg.NoReplication {
 		return time.Time{}, errReplicationOff
+	}
+	if info, err := os.Stat(filepath.Join(p.dir, "data.db")); err == nil {
+		if err := backupzip.NeedSpace(filepath.Dir(path), info.Size()); err != nil {
+			return time.Time{}, err
+		}
 	}
 	if p.serving.Load() {
 		if err := p.replica.Sync(ctx); err != nil {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/picobase/picobase/internal/disk"
 )
 
 // The database files of a tenant, by the name that metrics give them.
@@ -40,15 +42,11 @@ func (p *Plugin) checkDatabase(ctx context.Context) Result {
 	return Result{Values: map[string]any{"latencyMs": math.Round(float64(latency.Microseconds())) / 1000}}
 }
 
-// Bounds on the free space of the data folder's file system.
-const (
-	diskDegradedShare = 0.10
-	diskDegradedBytes = 500 << 20
-	diskFailingBytes  = 50 << 20
-)
+// diskFailingBytes is how little free space counts as none.
+const diskFailingBytes = 50 << 20
 
 func (p *Plugin) checkDisk(context.Context) Result {
-	free, total, err := diskSpace(p.app.DataDir())
+	free, total, err := disk.Space(p.app.DataDir())
 	if errors.Is(err, errors.ErrUnsupported) {
 		return Result{Status: Unknown, Message: "Free space cannot be read on this platform."}
 	}
@@ -63,7 +61,7 @@ func rateDisk(free, total uint64) Result {
 	switch {
 	case free < diskFailingBytes:
 		result.Status, result.Message = Failing, "The disk is full."
-	case free < diskDegradedBytes || float64(free) < diskDegradedShare*float64(total):
+	case disk.Low(free, total):
 		result.Status, result.Message = Degraded, "The disk is almost full."
 	}
 	return result

@@ -1,8 +1,8 @@
 // Package dir keeps objects as files in a folder.
 //
-// It is for a disk or share that is mounted, and for tests. It watches nothing
-// and shares the limits of files: a key's parts are up to 255 bytes long, and
-// "a" and "a/b" cannot both be objects.
+// It is for a disk or share that is mounted, and for tests. The file system must
+// know flock. It watches nothing and shares the limits of files: a key's parts
+// are up to 255 bytes long, and "a" and "a/b" cannot both be objects.
 //
 //	store := dir.New("/backups")
 //	_, err := store.Put(ctx, "a/b", body, objectstore.PutOptions{})

@@ -51,6 +51,21 @@ func TestConfig(t *testing.T) {
 	}
 }
 
+func TestDefaultRegion(t *testing.T) {
+	t.Parallel()
+	for endpoint, want := range map[string]string{
+		"":                                     "",
+		"https://acc.r2.cloudflarestorage.com": "auto",
+		"https://acc.eu.r2.cloudflarestorage.com": "auto",
+		"http://127.0.0.1:9000":                   "us-east-1",
+		"https://r2.cloudflarestorage.com.evil.x": "us-east-1",
+	} {
+		if got := defaultRegion(endpoint); got != want {
+			t.Errorf("%q: %q", endpoint, got)
+		}
+	}
+}
+
 type transport func(*http.Request) (*http.Response, error)
 
 func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

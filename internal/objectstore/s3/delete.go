@@ -101,6 +101,9 @@ func (s *Store) existing(ctx context.Context, keys []string) (found []string, er
 		if !aws.ToBool(page.IsTruncated) {
 			return found, nil
 		}
+		if listed <= after {
+			return nil, fmt.Errorf("s3: list after delete: the server does not list after %q", after)
+		}
 	}
 	return found, nil
 }

@@ -287,4 +287,7 @@ func TestDeleteVerifiesCheaply(t *testing.T) {
 	if len(w.seen) != 2 {
 		t.Errorf("took %d requests", len(w.seen))
 	}
+	if w.seen[0].Header.Get("Content-MD5") == "" {
+		t.Error("no Content-MD5")
+	}
 }

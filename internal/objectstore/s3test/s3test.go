@@ -9,8 +9,8 @@
 package s3test
 
 import (
-	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net"
 	"net/http"
@@ -24,8 +24,8 @@ import (
 	"time"
 )
 
-// Region is what clients must sign: a server checks it.
-const Region = "auto"
+// Region is what clients must sign, and what package s3 signs by default.
+const Region = "us-east-1"
 
 const (
 	program  = "versitygw-v1.8.0"
@@ -48,16 +48,16 @@ type Server struct {
 	mu     sync.Mutex
 	cmd    *exec.Cmd
 	ended  chan struct{}
-	output bytes.Buffer
+	output *output
 }
 
 // Start starts a server that is stopped when the test ends.
 func Start(t testing.TB) *Server {
 	t.Helper()
 	s := &Server{
-		Endpoint:  "http://" + freeAddress(t),
-		AccessKey: "test-access-key",
-		SecretKey: "test-secret-key-0123456789",
+		// Its own, so that no test ever talks to the server of another.
+		AccessKey: "key-" + rand.Text(),
+		SecretKey: "secret-" + rand.Text(),
 		t:         t,
 		binary:    find(t),
 		dir:       t.TempDir(),
@@ -68,8 +68,14 @@ func Start(t testing.TB) *Server {
 		}
 	}
 	t.Cleanup(s.Stop)
-	s.start()
-	return s
+	for range 5 {
+		s.Endpoint = "http://" + freeAddress(t)
+		if s.start() {
+			return s
+		}
+	}
+	t.Fatalf("%s ended: %s", s.binary, s.output.String())
+	return nil
 }
 
 // Bucket makes an empty bucket and returns its name.
@@ -87,7 +93,9 @@ func (s *Server) Bucket(t testing.TB) string {
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.Stop()
-	s.start()
+	if !s.start() {
+		s.t.Fatalf("%s ended: %s", s.binary, s.output.String())
+	}
 }
 
 // Stop kills the server, as a crash would. A second Stop does nothing.
@@ -102,7 +110,9 @@ func (s *Server) Stop() {
 	s.cmd = nil
 }
 
-func (s *Server) start() {
+// start returns false if the server ended at once, as it does when somebody
+// took the port meanwhile.
+func (s *Server) start() bool {
 	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,8 +121,8 @@ func (s *Server) start() {
 	cmd := exec.Command(s.binary, "--port", address, "--region", Region, "posix", //nolint:gosec,noctx // the test's own program, ended by Stop
 		"--sidecar", filepath.Join(s.dir, "meta"), filepath.Join(s.dir, "data"))
 	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+s.AccessKey, "ROOT_SECRET_KEY="+s.SecretKey)
-	s.output.Reset()
-	cmd.Stdout, cmd.Stderr = &s.output, &s.output
+	output := &output{}
+	cmd.Stdout, cmd.Stderr = output, output
 	if err := cmd.Start(); err != nil {
 		s.t.Fatalf("starting %s: %v", s.binary, err)
 	}
@@ -121,34 +131,54 @@ func (s *Server) start() {
 		defer close(ended)
 		_ = cmd.Wait()
 	}()
-	s.cmd, s.ended = cmd, ended
+	s.cmd, s.ended, s.output = cmd, ended, output
 
+	// It logs what it is asked: an answer alone may be of somebody else.
+	path := "/ready-" + rand.Text()
 	deadline := time.Now().Add(patience)
-	for !answers(s.Endpoint) {
+	for !strings.Contains(output.String(), path) {
 		select {
 		case <-ended:
-			s.t.Fatalf("%s ended: %s", s.binary, s.output.String())
+			s.cmd = nil
+			return false
 		case <-time.After(20 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
-			s.t.Fatalf("%s does not answer after %v", s.binary, patience)
+			s.t.Fatalf("%s does not answer after %v: %s", s.binary, patience, output.String())
 		}
+		ask(s.Endpoint + path)
 	}
+	return true
 }
 
-func answers(url string) bool {
+// output is what a process wrote.
+type output struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+func ask(url string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
-		return false
+		return
 	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return false
+	if response, err := http.DefaultClient.Do(request); err == nil {
+		_ = response.Body.Close()
 	}
-	_ = response.Body.Close()
-	return true
 }
 
 // find returns the server's program, or skips the test.

@@ -23,6 +23,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/picobase/picobase/internal/disk"
 	"github.com/picobase/picobase/internal/objectstore"
 	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/core"
@@ -34,7 +35,7 @@ const (
 	defaultRetention     = 7 * 24 * time.Hour
 	defaultUploadTimeout = 10 * time.Second
 
-	// patience is how long the store may take over any object, beside the time
+	// defaultPatience is how long the store may take over any object, beside the time
 	// that its size needs at slowestRate.
 	defaultPatience = 30 * time.Second
 	slowestRate     = 128 << 10 // bytes a second
@@ -90,8 +91,10 @@ type Plugin struct {
 	reconciling chan struct{} // holds a token while a reconcile runs
 	wake        chan struct{} // asks the loop for a reconcile
 
-	// skipped: work was left undone because PocketBase's S3 setting was on.
-	skipped atomic.Bool
+	// disabled mirrors PocketBase's S3 setting, which is reloaded in place, so
+	// that the background may not read it.
+	disabled atomic.Bool
+	skipped  atomic.Bool // work was left undone because of disabled
 
 	patience   time.Duration
 	retryDelay time.Duration // of the loop, doubled up to maxRetryDelay
@@ -148,7 +151,7 @@ func Register(app core.App, cfg Config) (*Plugin, error) {
 		wake:        make(chan struct{}, 1),
 		patience:    defaultPatience,
 		retryDelay:  minRetryDelay,
-		diskSpace:   diskSpace,
+		diskSpace:   disk.Space,
 		background:  newBackground(),
 	}
 	p.uploads.init(p)
@@ -157,6 +160,7 @@ func Register(app core.App, cfg Config) (*Plugin, error) {
 	if p.metrics, err = newMetrics(cfg.Metrics, p); err != nil {
 		return nil, err
 	}
+	p.disabled.Store(app.Settings().S3.Enabled)
 	p.bindHooks()
 	return p, nil
 }
@@ -242,7 +246,7 @@ func (p *Plugin) Status() Status {
 	return s
 }
 
-func (p *Plugin) enabled() bool { return !p.app.Settings().S3.Enabled }
+func (p *Plugin) enabled() bool { return !p.disabled.Load() }
 
 func (p *Plugin) isStopped() bool {
 	p.mu.Lock()

@@ -308,7 +308,10 @@ func (s *tenant) wantStored(keys ...string) {
 				s.t.Errorf("the store lacks %s", name)
 			}
 		}
-		if err == nil && !bytes.Equal(local, s.store.objects[key].data) {
+		s.store.mu.Lock()
+		same := bytes.Equal(local, s.store.objects[key].data)
+		s.store.mu.Unlock()
+		if err == nil && !same {
 			s.t.Errorf("the store's %s differs", key)
 		}
 	}

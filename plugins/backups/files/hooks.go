@@ -48,6 +48,7 @@ func (p *Plugin) bindHooks() {
 		Id: "picoFilesSettings",
 		Func: func(e *core.SettingsReloadEvent) error {
 			err := e.Next()
+			p.disabled.Store(e.App.Settings().S3.Enabled)
 			if p.enabled() && p.skipped.Swap(false) {
 				p.poke()
 			}
@@ -108,9 +109,6 @@ func (p *Plugin) upload(e *core.RecordEvent) error {
 
 // uploadNow queues files and waits until each was tried, or for UploadTimeout.
 func (p *Plugin) uploadNow(keys []string) error {
-	if !p.enabled() {
-		return nil
-	}
 	wait := p.cfg.UploadTimeout
 	if p.uploads.isAway() {
 		wait = min(wait, awayTimeout)

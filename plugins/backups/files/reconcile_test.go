@@ -284,8 +284,7 @@ func TestIdleIsSilent(t *testing.T) {
 		silent := &Plugin{app: s.app, cfg: s.cfg, wake: make(chan struct{}), reconciling: make(chan struct{}, 1),
 			patience: defaultPatience, retryDelay: minRetryDelay}
 		silent.uploads.init(silent)
-		silent.app.Settings().S3.Enabled = true // a reconcile without any work
-		defer func() { silent.app.Settings().S3.Enabled = false }()
+		silent.disabled.Store(true) // a reconcile without any work
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() {

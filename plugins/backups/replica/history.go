@@ -398,7 +398,7 @@ func (r *Replica) archive(ctx context.Context, merged ltx.TXID, keep time.Durati
 			return fmt.Errorf("delete what is packed: %w", err)
 		}
 	}
-	return r.dropLocal(merged, limit)
+	return nil
 }
 
 // packBatches splits files so that no pack is larger than the memory it is

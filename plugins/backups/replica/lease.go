@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/picobase/picobase/internal/objectstore"
@@ -106,7 +107,9 @@ type lease struct {
 	etag    string    // "" while not held
 	expires time.Time // of the lease as last stored
 	renewed time.Time
-	lost    bool
+
+	// lost is read by who must not wait for the store.
+	lost atomic.Bool
 }
 
 // read returns the lease as it is stored; without one, ErrNotFound.
@@ -172,7 +175,7 @@ func (l *lease) put(ctx context.Context, length time.Duration, released bool, et
 	if err != nil {
 		return err
 	}
-	l.etag, l.expires, l.renewed, l.lost = info.ETag, now.Add(length), now, false
+	l.etag, l.expires, l.renewed = info.ETag, now.Add(length), now
 	return nil
 }
 
@@ -180,12 +183,12 @@ func (l *lease) put(ctx context.Context, length time.Duration, released bool, et
 // false. Without a lease yet it tries to get one. It returns ErrLost once
 // another process has the lease, and any other error when the store did not say.
 func (l *lease) ensure(ctx context.Context, idle bool) error {
-	l.mu.Lock()
-	lost, held := l.lost, l.etag != ""
-	l.mu.Unlock()
-	if lost {
+	if l.lost.Load() {
 		return ErrLost
 	}
+	l.mu.Lock()
+	held := l.etag != ""
+	l.mu.Unlock()
 	if !held {
 		return l.acquire(ctx, false)
 	}
@@ -221,7 +224,7 @@ func (l *lease) ours(ctx context.Context) (etag string, err error) {
 	case err != nil:
 		return "", err
 	case doc.Owner != l.owner || doc.PID != l.pid || doc.Host != l.host:
-		l.lost = true
+		l.lost.Store(true)
 		return "", ErrLost
 	}
 	return etag, nil
@@ -249,7 +252,7 @@ func (l *lease) due(now time.Time, idle bool) bool {
 func (l *lease) release(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.etag == "" || l.lost {
+	if l.etag == "" || l.lost.Load() {
 		return nil
 	}
 	err := l.put(ctx, 0, true, l.etag)
@@ -258,17 +261,4 @@ func (l *lease) release(ctx context.Context) error {
 		return nil // it is somebody else's already
 	}
 	return err
-}
-
-func (l *lease) isLost() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.lost
-}
-
-// lose gives up the lease without having held it.
-func (l *lease) lose() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.lost = true
 }

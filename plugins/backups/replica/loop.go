@@ -32,6 +32,12 @@ const (
 	// files are then.
 	archiveInterval = 5 * time.Minute
 	keepLoose       = 2 * time.Minute
+
+	// pruneInterval is how often what is too old is deleted.
+	pruneInterval = 24 * time.Hour
+
+	// shortRetention is the history that is left when there is no room for more.
+	shortRetention = 24 * time.Hour
 )
 
 // run replicates until ctx ends. Reading the log, uploading, merging and the
@@ -115,12 +121,8 @@ func (w *walWatch) forget() { w.at = time.Time{} }
 
 // uploadLoop brings the files of level 0 to the store, in order.
 func (r *Replica) uploadLoop(ctx context.Context, wake <-chan struct{}) {
-	var backoff time.Duration
+	var wait, backoff time.Duration // at first for what the last process left
 	for {
-		wait := fullSync
-		if backoff > 0 {
-			wait = backoff
-		}
 		select {
 		case <-ctx.Done():
 			return
@@ -135,13 +137,14 @@ func (r *Replica) uploadLoop(ctx context.Context, wake <-chan struct{}) {
 		case ctx.Err() != nil || errors.Is(err, ErrLost):
 			return
 		case err == nil:
-			backoff = 0
+			wait, backoff = fullSync, 0
 			continue
 		}
 		if backoff == 0 {
 			r.cfg.Logger.Warn("replication is behind", "error", err)
 		}
 		backoff = min(max(2*backoff, minBackoff), maxBackoff)
+		wait = backoff
 		if err := r.boundPending(ctx); err != nil {
 			r.cfg.Logger.Error("what waits for replication could not be merged", "error", err)
 		}
@@ -198,14 +201,14 @@ func (r *Replica) mayWrite(ctx context.Context) error {
 	if claimed {
 		return r.lease.ensure(ctx, false)
 	}
-	if r.lease.isLost() {
+	if r.lease.lost.Load() {
 		return ErrLost
 	}
 	err := r.claimLate(ctx)
 	var held *HeldError
 	if errors.As(err, &held) || errors.Is(err, ErrNotOurs) {
 		r.cfg.Logger.Error("this folder cannot be replicated", "error", err)
-		r.lease.lose()
+		r.lease.lost.Store(true)
 		return ErrLost
 	}
 	return err
@@ -269,7 +272,7 @@ func (r *Replica) uploadFile(ctx context.Context, file *ltx.FileInfo) error {
 	if err != nil {
 		return err
 	}
-	defer local.Close()
+	defer func() { _ = local.Close() }() // only read from
 	_, err = r.client.write(ctx, 0, file.MinTXID, file.MaxTXID, local, true)
 	if !errors.Is(err, objectstore.ErrChanged) {
 		return err
@@ -314,7 +317,7 @@ func (r *Replica) mergeLocal(ctx context.Context, files []*ltx.FileInfo) (err er
 		if err != nil {
 			return err
 		}
-		defer local.Close()
+		defer func() { _ = local.Close() }() // only read from
 		readers = append(readers, local)
 	}
 	path := r.db.LTXPath(0, files[0].MinTXID, files[len(files)-1].MaxTXID)
@@ -369,17 +372,21 @@ func (r *Replica) leaseLoop(ctx context.Context) {
 func (r *Replica) upkeepLoop(ctx context.Context) {
 	var lastArchive, lastPrune time.Time
 	for sleep(ctx, upkeepInterval) {
-		if r.idle() || r.lease.isLost() || !r.tracker.healthy() {
+		if r.idle() || r.lease.lost.Load() || !r.tracker.healthy() {
 			continue
 		}
 		merged, err := r.compact(ctx)
+		if err == nil {
+			err = r.dropLocal(merged)
+		}
 		if err == nil && time.Since(lastArchive) >= archiveInterval {
 			if err = r.archive(ctx, merged, keepLoose); err == nil {
 				lastArchive = time.Now()
 			}
 		}
-		if err == nil && time.Since(lastPrune) >= 24*time.Hour {
-			if err = r.prune(ctx); err == nil {
+		low := r.cfg.SpaceLow()
+		if err == nil && (time.Since(lastPrune) >= pruneInterval || low && time.Since(lastPrune) >= archiveInterval) {
+			if err = r.prune(ctx, low); err == nil {
 				lastPrune = time.Now()
 			}
 		}
@@ -405,24 +412,31 @@ func (r *Replica) compact(ctx context.Context) (ltx.TXID, error) {
 	return info.MaxTXID, err
 }
 
-func (r *Replica) prune(ctx context.Context) error {
-	r.store.SnapshotRetention = r.cfg.Retention() + 25*time.Hour
+// prune deletes what is older than the retention, but for the last snapshot
+// before, from which a restore to its beginning starts.
+func (r *Replica) prune(ctx context.Context, low bool) error {
+	retention := r.cfg.Retention()
+	if low && retention > shortRetention {
+		retention = shortRetention
+		r.cfg.Logger.Warn("the disk is almost full: the history for restores to a moment is cut", "to", retention)
+	}
+	r.store.SnapshotRetention = retention + 25*time.Hour
 	if err := r.store.EnforceSnapshotRetention(ctx, r.db); err != nil {
 		return err
 	}
 	return r.client.pruneHistory(ctx, time.Now().Add(-r.store.SnapshotRetention))
 }
 
-// dropLocal deletes the local files of level 0 that are in the store, merged and
-// older than limit; the newest stays, for Litestream goes on from there.
-func (r *Replica) dropLocal(merged ltx.TXID, limit time.Time) error {
+// dropLocal deletes the local files of level 0 that are in the store and merged;
+// the newest stays, for Litestream goes on from there.
+func (r *Replica) dropLocal(merged ltx.TXID) error {
 	uploaded := r.tracker.uploadedTXID()
 	newest, err := position(r.db)
 	if err != nil {
 		return err
 	}
 	old, err := r.localFiles(func(file *ltx.FileInfo) bool {
-		return file.MaxTXID <= min(merged, uploaded) && file.MaxTXID < newest && file.CreatedAt.Before(limit)
+		return file.MaxTXID <= min(merged, uploaded) && file.MaxTXID < newest
 	})
 	for _, file := range old {
 		err = errors.Join(err, os.Remove(filepath.Clean(r.db.LTXPath(0, file.MinTXID, file.MaxTXID))))

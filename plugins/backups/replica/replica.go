@@ -54,6 +54,10 @@ type Config struct {
 	// between, not its end (default 256 MB).
 	MaxPending int64
 
+	// SpaceLow reports whether the store has little room left. Then the history
+	// is cut to a day. Defaults to never.
+	SpaceLow func() bool
+
 	// TakeOver takes the replica from a process that seems to hold it still.
 	TakeOver bool
 
@@ -66,7 +70,6 @@ type Replica struct {
 	cfg    Config
 	client *client
 	lease  *lease
-	owner  string
 
 	mu      sync.Mutex // guards what follows
 	db      *litestream.DB
@@ -91,6 +94,9 @@ func New(cfg Config) (*Replica, error) {
 	}
 	if cfg.Retention == nil {
 		cfg.Retention = func() time.Duration { return 7 * 24 * time.Hour }
+	}
+	if cfg.SpaceLow == nil {
+		cfg.SpaceLow = func() bool { return false }
 	}
 	if cfg.MaxPending == 0 {
 		cfg.MaxPending = 256 << 20
@@ -136,20 +142,19 @@ func (r *Replica) Claim(ctx context.Context, progress func(done, total int64)) (
 	if err != nil {
 		return claim, err
 	}
-	err = r.claimFor(ctx, &s, hasDatabase)
+	err = r.claimInTime(ctx, &s, hasDatabase)
 	var held *HeldError
 	switch {
 	case err == nil:
 	case hasDatabase && s.Replica != "" && !errors.As(err, &held) && !errors.Is(err, ErrNotOurs) && ctx.Err() == nil:
 		claim.Away = err
-		return claim, nil
 	case hasDatabase:
 		return claim, err
 	default:
 		return claim, fmt.Errorf("find out whether there is a replica to restore: %w", err)
 	}
 	if hasDatabase {
-		return claim, nil
+		return claim, r.resume(ctx, s)
 	}
 	_, err = r.Restore(ctx, r.cfg.Path, time.Time{}, progress)
 	if errors.Is(err, ErrNothing) {
@@ -181,6 +186,19 @@ func (r *Replica) prepareOwner() (state, error) {
 	return s, nil
 }
 
+// claimTimeout is how long a start waits for a store that hangs, if there is a
+// database to serve.
+const claimTimeout = 20 * time.Second
+
+func (r *Replica) claimInTime(ctx context.Context, s *state, hasDatabase bool) error {
+	if !hasDatabase {
+		return r.claimFor(ctx, s, false)
+	}
+	limited, cancel := context.WithTimeout(ctx, claimTimeout)
+	defer cancel()
+	return r.claimFor(limited, s, true)
+}
+
 func (r *Replica) claimFor(ctx context.Context, s *state, hasDatabase bool) error {
 	remote, err := r.client.newest(ctx)
 	if err != nil {
@@ -191,7 +209,7 @@ func (r *Replica) claimFor(ctx context.Context, s *state, hasDatabase bool) erro
 			return err
 		}
 	}
-	if !hasDatabase || remote == 0 || s.Restored != 0 {
+	if !hasDatabase || remote == 0 {
 		// Positions of another life of the folder or of the replica would leave a gap.
 		if err := os.RemoveAll(r.ltxDir()); err != nil {
 			return err
@@ -199,6 +217,13 @@ func (r *Replica) claimFor(ctx context.Context, s *state, hasDatabase bool) erro
 	}
 	if err := r.lease.acquire(ctx, r.cfg.TakeOver); err != nil {
 		return err
+	}
+	if !hasDatabase {
+		// What will be restored, noted before: a kill may follow at once. Asked for
+		// again, for the lease may have been waited for.
+		if s.Restored, err = r.client.newest(ctx); err != nil {
+			return err
+		}
 	}
 	*s, err = r.adopt(ctx, *s)
 	if err != nil {
@@ -234,7 +259,6 @@ func (r *Replica) Start() error {
 			return err
 		}
 	}
-	r.store.SnapshotRetention = r.cfg.Retention() + 25*time.Hour // one before the window, to begin from
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel, r.done = cancel, make(chan struct{})
 	go r.run(ctx, r.done)
@@ -277,7 +301,7 @@ func (r *Replica) Stop(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("stop replication: %w", ctx.Err())
 	}
-	if r.lease.isLost() {
+	if r.lease.lost.Load() {
 		return nil
 	}
 	// So that data.db alone is complete, for whoever copies just that.
@@ -314,7 +338,7 @@ func (r *Replica) database() *litestream.DB {
 
 // Lost reports whether another process has taken over the replica. What is
 // written from then on will not be replicated, so nothing should be.
-func (r *Replica) Lost() bool { return r.lease.isLost() }
+func (r *Replica) Lost() bool { return r.lease.lost.Load() }
 
 func exists(path string) (bool, error) {
 	_, err := os.Stat(path)

@@ -96,7 +96,7 @@ func (r *Replica) idle() bool {
 func (r *Replica) Status() Status {
 	t := &r.tracker
 	t.mu.Lock()
-	s := Status{Synced: t.synced, Err: errors.Join(t.localErr, t.remoteErr), Lost: r.lease.isLost()}
+	s := Status{Synced: t.synced, Err: errors.Join(t.localErr, t.remoteErr), Lost: r.lease.lost.Load()}
 	if !t.unread.IsZero() {
 		s.Lag = time.Since(t.unread)
 	}

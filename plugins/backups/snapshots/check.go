@@ -55,7 +55,7 @@ func (v *Vault) readBack(ctx context.Context, id, checksum string, deep bool, sc
 		return findings{}, fmt.Errorf("%w: its content changed (SHA-256)", ErrInvalid)
 	}
 	file := &ranged{ctx: ctx, store: v.cfg.Archive, key: id, size: size}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	f, err := examine(ctx, file, size, deep, scratch)
 	f.sha256 = found
 	return f, err
@@ -119,7 +119,7 @@ func examineDatabase(ctx context.Context, archive *backupzip.Archive, name, scra
 	if err != nil {
 		return info, fail("use the disk", err)
 	}
-	defer os.RemoveAll(folder)
+	defer func() { _ = os.RemoveAll(folder) }()
 	file := filepath.Join(folder, name)
 	// PocketBase copies the files as they are, so a WAL may hold the newest part.
 	for _, suffix := range []string{"", "-wal", "-journal"} {
@@ -157,7 +157,7 @@ func checkDatabase(ctx context.Context, file, name string, info *DatabaseInfo) e
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	db.SetMaxOpenConns(1)
 
 	check := "PRAGMA integrity_check(1)"
@@ -187,7 +187,7 @@ func checkDatabase(ctx context.Context, file, name string, info *DatabaseInfo) e
 		}
 		var rows int64
 		statement := `SELECT count(*) FROM "` + strings.ReplaceAll(table, `"`, `""`) + `"`
-		if err := db.QueryRowContext(ctx, statement).Scan(&rows); err != nil { //nolint:gosec // quoted
+		if err := db.QueryRowContext(ctx, statement).Scan(&rows); err != nil {
 			return err
 		}
 		info.Rows[table] = rows

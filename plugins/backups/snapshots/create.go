@@ -116,7 +116,7 @@ func (v *Vault) make(ctx context.Context, source Source, s Snapshot) (Snapshot, 
 	if err != nil {
 		return s, fail("use the disk", err)
 	}
-	defer os.RemoveAll(scratch)
+	defer func() { _ = os.RemoveAll(scratch) }()
 
 	databases, at, err := v.copyDatabases(ctx, source, scratch)
 	if err != nil {
@@ -127,6 +127,12 @@ func (v *Vault) make(ctx context.Context, source Source, s Snapshot) (Snapshot, 
 	}
 	s.At = at.UTC()
 	checksum, err := v.send(ctx, s, source, databases)
+	if errors.Is(err, ErrExists) && checksum != "" {
+		// A store whose first answer got lost finds there what it wrote itself.
+		if _, there, hashErr := v.hash(ctx, s.ID); hashErr == nil && there == checksum {
+			err = nil
+		}
+	}
 	if err != nil {
 		return s, err
 	}

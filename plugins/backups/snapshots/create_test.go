@@ -186,7 +186,7 @@ func TestCreateFails(t *testing.T) {
 		}, "could not copy data.db"},
 		"the database is not PocketBase's": {func(t *testing.T, _ *fixture, source *Source, _ func()) {
 			source.Dir = t.TempDir()
-			exec(t, openDB(t, filepath.Join(source.Dir, "data.db")), "CREATE TABLE x (y)")
+			execute(t, openDB(t, filepath.Join(source.Dir, "data.db")), "CREATE TABLE x (y)")
 		}, "not a usable backup: its data.db is not PocketBase's, it has no table _collections"},
 		"a file kept elsewhere fails": {func(_ *testing.T, _ *fixture, source *Source, _ func()) {
 			source.MissingFiles = func(yield func(File, error) bool) { yield(File{}, away) }
@@ -289,7 +289,7 @@ func TestWritersAreNotBlocked(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	dir, data := newProject(t)
-	exec(t, data, "CREATE TABLE a (id INTEGER PRIMARY KEY, x)", "CREATE TABLE b (id INTEGER PRIMARY KEY, x)",
+	execute(t, data, "CREATE TABLE a (id INTEGER PRIMARY KEY, x)", "CREATE TABLE b (id INTEGER PRIMARY KEY, x)",
 		"INSERT INTO a (x) WITH n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 40000) SELECT hex(randomblob(200)) FROM n",
 		"INSERT INTO b (x) SELECT x FROM a")
 	writer := openDB(t, filepath.Join(dir, "data.db"))
@@ -333,7 +333,7 @@ func TestWritersAreNotBlocked(t *testing.T) {
 		t.Errorf("rows %v, %d were written before", rows, before)
 	}
 	// This process still holds its locks: the database is whole and writable.
-	exec(t, data, "INSERT INTO posts VALUES ('c', 'three')")
+	execute(t, data, "INSERT INTO posts VALUES ('c', 'three')")
 }
 
 func TestOneAtATime(t *testing.T) {

@@ -213,9 +213,9 @@ func newProject(t *testing.T) (dir string, data *sql.DB) {
 		write(t, filepath.Join(dir, name), "no")
 	}
 	data = openDB(t, filepath.Join(dir, "data.db"))
-	exec(t, data, "CREATE TABLE _collections (id TEXT PRIMARY KEY)", "CREATE TABLE posts (id TEXT PRIMARY KEY, title TEXT)",
+	execute(t, data, "CREATE TABLE _collections (id TEXT PRIMARY KEY)", "CREATE TABLE posts (id TEXT PRIMARY KEY, title TEXT)",
 		"INSERT INTO _collections VALUES ('posts')", "INSERT INTO posts VALUES ('a', 'one'), ('b', 'two')")
-	exec(t, openDB(t, filepath.Join(dir, "auxiliary.db")), "CREATE TABLE _logs (id TEXT PRIMARY KEY)")
+	execute(t, openDB(t, filepath.Join(dir, "auxiliary.db")), "CREATE TABLE _logs (id TEXT PRIMARY KEY)")
 	return dir, data
 }
 
@@ -229,7 +229,7 @@ func openDB(t *testing.T, path string) *sql.DB {
 	return db
 }
 
-func exec(t *testing.T, db *sql.DB, statements ...string) {
+func execute(t *testing.T, db *sql.DB, statements ...string) {
 	t.Helper()
 	for _, statement := range statements {
 		if _, err := db.Exec(statement); err != nil {
@@ -289,8 +289,8 @@ func databaseFile(t *testing.T, statements ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "made.db")
 	db := openDB(t, path)
-	exec(t, db, statements...)
-	exec(t, db, "PRAGMA journal_mode = DELETE")
+	execute(t, db, statements...)
+	execute(t, db, "PRAGMA journal_mode = DELETE")
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -104,7 +104,7 @@ func (v *Vault) reread(ctx context.Context, s Snapshot) (findings, error) {
 	if err != nil {
 		return findings{}, err
 	}
-	defer os.RemoveAll(scratch)
+	defer func() { _ = os.RemoveAll(scratch) }()
 	return v.readBack(ctx, s.ID, s.SHA256, !s.good(), scratch)
 }
 
@@ -134,7 +134,7 @@ func (v *Vault) Extract(ctx context.Context, id, into string) error {
 		return err
 	}
 	file := &ranged{ctx: ctx, store: v.cfg.Archive, key: id, size: size}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	archive, err := backupzip.Open(file, size)
 	if err != nil {
 		return readFailure(err)
@@ -203,7 +203,6 @@ func prunable(all []Snapshot, keep int, maxAge time.Duration, now time.Time) (id
 		old := maxAge > 0 && now.Sub(s.Created) > maxAge
 		if s.good() && !spared {
 			spared = true
-			old = false
 			if scheduled {
 				kept++
 			}

@@ -25,23 +25,23 @@ import (
 
 // The conditions that callers branch on.
 var (
-	// ErrNotFound: there is no snapshot with that id.
+	// ErrNotFound means that there is no snapshot with that id.
 	ErrNotFound = errors.New("no such snapshot")
 
-	// ErrBusy: the snapshot is in use, or another one is being made.
+	// ErrBusy means that the snapshot is in use, or another one is being made.
 	ErrBusy = errors.New("busy with another backup, try again later")
 
-	// ErrExists: there is a snapshot with that id already.
+	// ErrExists means that there is a snapshot with that id already.
 	ErrExists = errors.New("there is a snapshot with that name already")
 
-	// ErrName: the id is no name for a snapshot.
+	// ErrName means that the id is no name for a snapshot.
 	ErrName = errors.New("the name must be of letters, digits and _ . @ -, end in .zip and have at most 150 characters")
 
-	// ErrInvalid: the zip is damaged, or no backup. The text of an error that
-	// wraps it is fit to be shown.
+	// ErrInvalid means that the zip is damaged, or no backup. The text of an
+	// error that wraps it is fit to be shown.
 	ErrInvalid = backupzip.ErrInvalid
 
-	// ErrNoSpace: the disk has not the room.
+	// ErrNoSpace means that the disk has not the room.
 	ErrNoSpace = backupzip.ErrNoSpace
 )
 

@@ -35,13 +35,13 @@ func (v *Vault) Upload(ctx context.Context, id string, body io.Reader) (Snapshot
 	if err != nil {
 		return s, err
 	}
-	defer os.RemoveAll(scratch)
+	defer func() { _ = os.RemoveAll(scratch) }()
 
 	file, err := os.OpenFile(filepath.Join(scratch, "upload.zip"), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return s, fmt.Errorf("keep the upload: %w", err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	size, checksum, err := spool(ctx, file, body, scratch)
 	if err != nil {
 		return s, err

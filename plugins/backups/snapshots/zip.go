@@ -45,7 +45,8 @@ type storeFailure struct{ error }
 
 var errBrokenOff = errors.New("broken off")
 
-// send writes the zip straight into the archive and returns its SHA-256.
+// send writes the zip straight into the archive and returns its SHA-256, also
+// beside ErrExists if all of it was written.
 func (v *Vault) send(ctx context.Context, s Snapshot, source Source, databases []database) (checksum string, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -81,10 +82,14 @@ func (v *Vault) send(ctx context.Context, s Snapshot, source Source, databases [
 		return "", ctx.Err()
 	case zipErr != nil && !errors.As(zipErr, &noStore): // then Put's error only repeats it
 		return "", fail("read the project's files", zipErr)
-	case putErr != nil:
+	case zipErr != nil:
 		return "", putFailure(putErr)
 	}
-	return hex.EncodeToString(hash.Sum(nil)), nil
+	checksum = hex.EncodeToString(hash.Sum(nil))
+	if putErr != nil {
+		return checksum, putFailure(putErr)
+	}
+	return checksum, nil
 }
 
 // zipper writes one zip.
@@ -217,7 +222,7 @@ func (z *zipper) addFile(name, full string, mode fs.FileMode, modified time.Time
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	return z.add(name, file, modified, mode)
 }
 

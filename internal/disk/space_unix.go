@@ -1,12 +1,12 @@
 //go:build linux || darwin || freebsd
 
-package files
+package disk
 
 import "golang.org/x/sys/unix"
 
-// diskSpace returns what an unprivileged process can still write to the file
+// Space returns what an unprivileged process can still write to the file
 // system of path, and how large that is, in bytes.
-func diskSpace(path string) (free, total uint64, err error) {
+func Space(path string) (free, total uint64, err error) {
 	var stat unix.Statfs_t
 	if err := unix.Statfs(path, &stat); err != nil {
 		return 0, 0, err
