@@ -304,8 +304,7 @@ func (r *Replica) Stop(ctx context.Context) error {
 	if r.lease.lost.Load() {
 		return nil
 	}
-	// So that data.db alone is complete, for whoever copies just that.
-	err := db.Checkpoint(ctx, litestream.CheckpointModePassive)
+	err := r.lastCheckpoint(ctx, db)
 	if err == nil {
 		err = r.syncLocal(ctx)
 	}
@@ -316,6 +315,33 @@ func (r *Replica) Stop(ctx context.Context) error {
 		err = fmt.Errorf("last sync of the replica: %w", err)
 	}
 	return errors.Join(err, r.lease.release(ctx))
+}
+
+// lastCheckpoint makes data.db complete by itself, for whoever copies just that.
+// A log that holds nothing but the mark of the last checkpoint is left alone:
+// after another one Litestream does not find its place any more, and each sleep
+// of a project that was only read would upload the whole database.
+func (r *Replica) lastCheckpoint(ctx context.Context, db *litestream.DB) error {
+	if err := r.syncLocal(ctx); err != nil {
+		return err
+	}
+	newest, err := position(db)
+	if err != nil || newest == 0 {
+		return err
+	}
+	file, err := os.Open(db.LTXPath(0, newest, newest))
+	if err != nil {
+		return err
+	}
+	header, _, err := ltx.PeekHeader(file)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	const mark = litestream.WALHeaderSize + litestream.WALFrameHeaderSize
+	if header.WALOffset+header.WALSize <= mark+int64(header.PageSize) {
+		return nil
+	}
+	return db.Checkpoint(ctx, litestream.CheckpointModePassive)
 }
 
 // Sync replicates everything that is committed now, and returns when the store
