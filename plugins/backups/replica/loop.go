@@ -76,7 +76,11 @@ func (r *Replica) localLoop(ctx context.Context, wake chan<- struct{}) {
 			wal.forget()
 		}
 		last = time.Now()
-		if after, _ := position(r.db); after != before || changed {
+		after, _ := position(r.db)
+		if err == nil {
+			r.noteRead(ctx, after != before)
+		}
+		if after != before || changed {
 			select {
 			case wake <- struct{}{}:
 			default:

@@ -79,6 +79,7 @@ type Replica struct {
 	claimed bool
 
 	tracker tracker
+	changes changes
 }
 
 // New returns a stopped replica. It opens nothing.
