@@ -10,7 +10,7 @@ export CGO_ENABLED = 0
 # A certificate bundle for AWS breaks S3 over plain HTTP, which tests use.
 unexport AWS_CA_BUNDLE
 
-.PHONY: build run tools test test-go test-e2e check format vet lint bench fuzz clean
+.PHONY: build run tools test test-go test-e2e check format vet lint bench bench-backups fuzz clean
 
 build: ## bin/picobase
 	go build $(GOFLAGS_BUILD) -o bin/picobase .
@@ -63,8 +63,11 @@ bin/litestream-$(LITESTREAM_VERSION):
 bin/pocketbase-stock: go.mod bench/stock/main.go
 	go build $(GOFLAGS_BUILD) -o $@ ./bench/stock
 
-bench: build ## PicoBase beside stock PocketBase, written to docs/benchmarks.md
+bench: build tools ## PicoBase beside stock PocketBase, written to docs/benchmarks*.md
 	go run ./bench
+
+bench-backups: build tools ## only what backups cost: docs/benchmarks-backups.md
+	go run ./bench -only backups
 
 fuzz: ## each fuzz test for half a minute
 	go test -run=- -fuzz=FuzzParse -fuzztime=30s ./plugins/apikeys

@@ -136,13 +136,16 @@ func (p *Plugin) fill(ctx context.Context, area *restore.Area, order restore.Ord
 	if hasData || p.cfg.NoReplication {
 		return nil
 	}
-	// The folder is lost: what must not be undone is in the newest replica.
+	// The folder is lost: what must not be undone is in the newest replica. If
+	// that is lost too, the restore is all there is.
 	_, err := p.replica.Restore(ctx, area.Present(), time.Time{}, nil)
-	if errors.Is(err, replica.ErrNothing) {
+	switch {
+	case errors.Is(err, replica.ErrNothing):
 		return nil
-	}
-	if err != nil {
+	case ctx.Err() != nil:
 		return err
+	case err != nil:
+		p.logger().Warn("API keys, sessions and the audit trail will be as they were at that time: the newest replica cannot be restored", "error", err)
 	}
 	return p.replica.MarkRestored(ctx)
 }

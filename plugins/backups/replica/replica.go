@@ -304,13 +304,39 @@ func (r *Replica) Stop(ctx context.Context) error {
 	if r.lease.lost.Load() {
 		return nil
 	}
-	// So that data.db alone is complete, for whoever copies just that. Whether it
-	// works or not, what is in the log must get to the store.
-	err := db.Checkpoint(ctx, litestream.CheckpointModePassive)
+	// Whether it works or not, what is in the log must get to the store.
+	err := r.lastCheckpoint(ctx, db)
 	if syncErr := errors.Join(r.syncLocal(ctx), r.upload(ctx)); syncErr != nil {
 		err = errors.Join(err, fmt.Errorf("last sync of the replica: %w", syncErr))
 	}
 	return errors.Join(err, r.lease.release(ctx))
+}
+
+// lastCheckpoint makes data.db complete by itself, for whoever copies just that.
+// A log that holds nothing but the mark of the last checkpoint is left alone:
+// after another one Litestream does not find its place any more, and each sleep
+// of a project that was only read would upload the whole database.
+func (r *Replica) lastCheckpoint(ctx context.Context, db *litestream.DB) error {
+	if err := r.syncLocal(ctx); err != nil {
+		return err
+	}
+	newest, err := position(db)
+	if err != nil || newest == 0 {
+		return err
+	}
+	file, err := os.Open(db.LTXPath(0, newest, newest))
+	if err != nil {
+		return err
+	}
+	header, _, err := ltx.PeekHeader(file)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	const mark = litestream.WALHeaderSize + litestream.WALFrameHeaderSize
+	if header.WALOffset+header.WALSize <= mark+int64(header.PageSize) {
+		return nil
+	}
+	return db.Checkpoint(ctx, litestream.CheckpointModePassive)
 }
 
 // Sync replicates everything that is committed now, and returns when the store

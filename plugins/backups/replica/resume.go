@@ -73,7 +73,7 @@ func sameLog(walPath, ltxPath string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // only read from
 	header, _, err := ltx.PeekHeader(file)
 	if err != nil {
 		return false, fmt.Errorf("read header of %s: %w", ltxPath, err)
@@ -85,7 +85,7 @@ func sameLog(walPath, ltxPath string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer wal.Close()
+	defer func() { _ = wal.Close() }() // only read from
 	var start [32]byte
 	if _, err := io.ReadFull(wal, start[:]); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return true, nil
