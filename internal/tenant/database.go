@@ -20,8 +20,13 @@ const (
 // pragmas are PocketBase's own, but for a page cache of 2 MB in place of 32 for
 // each connection: the operating system caches the file once for all of them.
 // busy_timeout comes first: the others may have to wait for a lock.
+//
+// Transactions take the write lock when they begin: replication writes through a
+// connection of its own, and one that has only read until then would fail at once
+// at its first write, which no waiting mends.
 const pragmas = "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=journal_size_limit(200000000)" +
-	"&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(ON)&_pragma=temp_store(MEMORY)&_pragma=cache_size(-2000)"
+	"&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(ON)&_pragma=temp_store(MEMORY)&_pragma=cache_size(-2000)" +
+	"&_txlock=immediate"
 
 func newApp(cfg Config) core.App {
 	return core.NewBaseApp(core.BaseAppConfig{

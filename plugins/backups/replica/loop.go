@@ -285,6 +285,9 @@ func (r *Replica) uploadFile(ctx context.Context, file *ltx.FileInfo) error {
 		return err
 	}
 	// An earlier try of our own, or of one that is not the writer any more.
+	if _, err := local.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
 	_, err = r.client.write(ctx, 0, file.MinTXID, file.MaxTXID, local, false)
 	return err
 }

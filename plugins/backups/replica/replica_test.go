@@ -229,3 +229,24 @@ func TestIdleIsSilent(t *testing.T) {
 	}
 	tn.stop()
 }
+
+// What the store took without its answer arriving is sent once more.
+func TestAnswersGetLost(t *testing.T) {
+	t.Parallel()
+	store := newMemory()
+	tn := newTenant(t, store).start()
+	tn.write()
+	tn.sync()
+	store.setMute(errors.New("connection reset"))
+	tn.write()
+	if err := tn.replica.Sync(t.Context()); err == nil {
+		t.Fatal("no error")
+	}
+	store.setMute(nil)
+	tn.write()
+	tn.sync()
+	if count, _ := rows(t, tn.restored(time.Time{})); count != 3 {
+		t.Errorf("%d rows", count)
+	}
+	tn.stop()
+}
