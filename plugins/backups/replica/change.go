@@ -6,11 +6,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync/atomic"
 	"time"
 
-	"github.com/benbjohnson/litestream"
 	"github.com/superfly/ltx"
 )
 
@@ -25,8 +25,10 @@ type changes struct {
 // ChangedSince reports whether the database was written to after a moment. What
 // is not known counts as a change.
 func (r *Replica) ChangedSince(moment time.Time) bool {
-	last := r.changes.last.Load()
-	return last == 0 || last > moment.UnixNano() || r.changes.read.Load() != r.logTime()
+	last, at := r.changes.last.Load(), r.logTime()
+	// Times of files are coarse: what was written just now may not be read yet.
+	recent := at > time.Now().Add(-time.Second).UnixNano()
+	return last == 0 || last > moment.UnixNano() || r.changes.read.Load() != at || recent
 }
 
 // noteRead looks at what the last reading of the log has brought.
@@ -65,16 +67,16 @@ func (r *Replica) isMark(ctx context.Context) (is bool, err error) {
 	if err := decoder.DecodeHeader(); err != nil {
 		return false, err
 	}
-	header := decoder.Header()
-	if header.WALSize != int64(litestream.WALFrameHeaderSize)+int64(header.PageSize) {
-		return false, nil // more than one page
-	}
-	var page ltx.PageHeader
-	if err := decoder.DecodePage(&page, make([]byte, header.PageSize)); err != nil {
+	var page, next ltx.PageHeader
+	data := make([]byte, decoder.Header().PageSize)
+	if err := decoder.DecodePage(&page, data); err != nil {
 		return false, err
 	}
 	mark, err := r.markPage(ctx)
-	return page.Pgno == mark, err
+	if err != nil || page.Pgno != mark {
+		return false, err
+	}
+	return errors.Is(decoder.DecodePage(&next, data), io.EOF), nil
 }
 
 // markPage returns the page of the table that marks are written to.
