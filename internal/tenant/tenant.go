@@ -225,7 +225,7 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	t.routed = append(t.routed, errorsPlugin, t.health, accessPlugin, usagePlugin, t.keys, auditPlugin, t.settings, t.backups, openapiPlugin)
 	// Usage stops before the keys, whose last use it stores with its last flush.
 	// Backups stop last: what the others write at their end is replicated too.
-	t.running = append(t.running, t.backups, t.settings, t.keys, auditPlugin, usagePlugin, t.health)
+	t.running = append(t.running, t.backups, t.settings, t.keys, auditPlugin, usagePlugin)
 	return nil
 }
 

@@ -27,7 +27,7 @@ type changes struct {
 func (r *Replica) ChangedSince(moment time.Time) bool {
 	last, at := r.changes.last.Load(), r.logTime()
 	// Times of files are coarse: what was written just now may not be read yet.
-	recent := at > time.Now().Add(-time.Second).UnixNano()
+	recent := at > time.Now().Add(-100*time.Millisecond).UnixNano()
 	return last == 0 || last > moment.UnixNano() || r.changes.read.Load() != at || recent
 }
 
