@@ -10,7 +10,7 @@ export CGO_ENABLED = 0
 # A certificate bundle for AWS breaks S3 over plain HTTP, which tests use.
 unexport AWS_CA_BUNDLE
 
-.PHONY: build run tools test test-go test-e2e check format vet lint bench fuzz clean
+.PHONY: build run tools test test-go test-e2e check format vet lint bench bench-backups fuzz clean
 
 build: ## bin/picobase
 	go build $(GOFLAGS_BUILD) -o bin/picobase .
@@ -47,7 +47,7 @@ bin/golangci-lint-$(GOLANGCI_VERSION):
 	GOBIN=$(CURDIR)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	mv bin/golangci-lint $@
 
-tools: bin/versitygw-$(VERSITYGW_VERSION) bin/litestream-$(LITESTREAM_VERSION) ## what tests of backups run against
+tools: bin/versitygw-$(VERSITYGW_VERSION) bin/litestream-$(LITESTREAM_VERSION) bin/pocketbase-stock ## what tests of backups run against
 
 # An S3 server. internal/objectstore/s3test and e2e/s3.js know the name.
 bin/versitygw-$(VERSITYGW_VERSION):
@@ -59,8 +59,15 @@ bin/litestream-$(LITESTREAM_VERSION):
 	GOBIN=$(CURDIR)/bin go install github.com/benbjohnson/litestream/cmd/litestream@$(LITESTREAM_VERSION)
 	mv bin/litestream $@
 
-bench: build ## PicoBase beside stock PocketBase, written to docs/benchmarks.md
+# PocketBase itself, to prove that it opens the backups.
+bin/pocketbase-stock: go.mod bench/stock/main.go
+	go build $(GOFLAGS_BUILD) -o $@ ./bench/stock
+
+bench: build tools ## PicoBase beside stock PocketBase, written to docs/benchmarks*.md
 	go run ./bench
+
+bench-backups: build tools ## only what backups cost: docs/benchmarks-backups.md
+	go run ./bench -only backups
 
 fuzz: ## each fuzz test for half a minute
 	go test -run=- -fuzz=FuzzParse -fuzztime=30s ./plugins/apikeys

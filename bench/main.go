@@ -2,9 +2,14 @@
 // load and reports PicoBase as a ratio of stock. It is not a load test of
 // PocketBase: absolute numbers depend on the machine, only ratios are kept.
 //
-//	make bench                                # builds bin/picobase, then:
-//	go run ./bench                            # prints a table, writes docs/benchmarks.md
-//	go run ./bench -rounds 1 -duration 1s -out ""  # a quick look, nothing written
+// What backups cost has a part of its own: the longest time a write waits for
+// one, throughput with and without replication, how far the replica is behind,
+// and how long a start takes.
+//
+//	make bench                   # builds bin/picobase, then:
+//	go run ./bench               # prints tables, writes docs/benchmarks*.md
+//	go run ./bench -only backups # one of its parts
+//	go run ./bench -rounds 1 -duration 1s -size 64MiB -write=false # a quick look
 package main
 
 import (
@@ -28,8 +33,18 @@ type options struct {
 	threads     int
 	picobase    string
 	stock       string
+	only        string
+	write       bool
 	out         string
+
+	backups backupOptions
 }
+
+// The parts of a run, as -only names them.
+const (
+	partRequests = "requests"
+	partBackups  = "backups"
+)
 
 func main() {
 	opts, err := parseOptions(os.Args[1:])
@@ -76,6 +91,19 @@ func run(ctx context.Context, opts options, out io.Writer) error {
 	}
 	defer func() { _ = os.RemoveAll(work) }()
 
+	if opts.only != partBackups {
+		if err := benchRequests(ctx, opts, facts, filepath.Join(work, "requests"), out); err != nil {
+			return err
+		}
+	}
+	if opts.only != partRequests {
+		return benchBackups(ctx, opts, facts, filepath.Join(work, "backups"), out)
+	}
+	return nil
+}
+
+// benchRequests measures what PicoBase makes of single requests.
+func benchRequests(ctx context.Context, opts options, facts facts, work string, out io.Writer) error {
 	stock := newServer("stock", opts.stock, filepath.Join(work, "stock"))
 	defer stock.stop()
 	if err := stock.startStock(ctx); err != nil {
@@ -110,18 +138,24 @@ func run(ctx context.Context, opts options, out io.Writer) error {
 	}
 
 	fmt.Fprintln(out)
-	printReport(out, res)
+	printTables(out, resultRows(res), verdictRows(verdicts(res)))
 	fmt.Fprintf(out, "\nAPI key check: %s\n", check)
-	if opts.out == "" {
+	return opts.writePage(pageName, markdown(facts, opts, res, check), out)
+}
+
+// writePage writes one of the pages about a run, unless none is wanted.
+func (o *options) writePage(name string, content []byte, out io.Writer) error {
+	if !o.write {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(opts.out), 0o755); err != nil {
+	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(opts.out, markdown(facts, opts, res, check), 0o644); err != nil {
+	path := filepath.Join(o.out, name)
+	if err := os.WriteFile(path, content, 0o644); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\nwrote %s\n", opts.out)
+	fmt.Fprintf(out, "\nwrote %s\n", path)
 	return nil
 }
 
@@ -175,7 +209,10 @@ func parseOptions(args []string) (options, error) {
 	fs.IntVar(&o.threads, "threads", 1, "threads of the load generator")
 	fs.StringVar(&o.picobase, "picobase", "bin/picobase", "PicoBase binary to measure")
 	fs.StringVar(&o.stock, "stock", "bin/pocketbase-stock", "where stock PocketBase is built")
-	fs.StringVar(&o.out, "out", "docs/benchmarks.md", "page to write; empty writes none")
+	fs.StringVar(&o.only, "only", "", "requests or backups; empty for both")
+	fs.StringVar(&o.out, "out", "docs", "folder for the pages")
+	fs.BoolVar(&o.write, "write", true, "write the pages")
+	o.backups.flags(fs)
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}
@@ -189,12 +226,18 @@ func parseOptions(args []string) (options, error) {
 
 func (o *options) validate() error {
 	switch {
+	case o.only != "" && o.only != partRequests && o.only != partBackups:
+		return fmt.Errorf("-only must be %s or %s, got %q", partRequests, partBackups, o.only)
 	case o.rounds < 1:
 		return fmt.Errorf("-rounds must be at least 1, got %d", o.rounds)
 	case o.duration < time.Second || o.duration%time.Second != 0:
 		return fmt.Errorf("-duration must be whole seconds, got %s", o.duration)
 	case o.threads < 1 || o.connections < o.threads:
 		return fmt.Errorf("-connections must be at least -threads (1 or more), got %d and %d", o.connections, o.threads)
+	}
+
+	if err := o.backups.validate(); err != nil {
+		return err
 	}
 
 	// Servers run in their own folder, so a relative path would not be found.

@@ -13,19 +13,10 @@ var pageText string
 
 var page = template.Must(template.New("page").Parse(pageText))
 
+const pageName = "benchmarks.md"
+
 // markdown renders docs/benchmarks.md.
 func markdown(f facts, opts options, res results, check keyCheck) []byte {
-	missed := 0
-	for _, v := range verdicts(res) {
-		if !v.met {
-			missed++
-		}
-	}
-	summary := "All floors are met."
-	if missed > 0 {
-		summary = fmt.Sprintf("%d of %d floors are missed.", missed, len(floors)+1)
-	}
-
 	var out bytes.Buffer
 	err := page.Execute(&out, map[string]any{
 		"Date":        f.date.Format("2006-01-02"),
@@ -38,10 +29,10 @@ func markdown(f facts, opts options, res results, check keyCheck) []byte {
 		"Connections": opts.connections,
 		"Threads":     opts.threads,
 		"Rows":        seededRows,
-		"Summary":     summary,
+		"Summary":     summary(verdicts(res)),
 		"KeyCheck":    check,
 		"Results":     markdownTable(resultRows(res)),
-		"Floors":      markdownTable(verdictRows(res)),
+		"Floors":      markdownTable(verdictRows(verdicts(res))),
 	})
 	if err != nil {
 		panic(err) // the template and its values are both in this folder

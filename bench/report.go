@@ -151,9 +151,9 @@ func resultRows(res results) [][]string {
 }
 
 // verdictRows is the table of floors, heading first.
-func verdictRows(res results) [][]string {
+func verdictRows(all []verdict) [][]string {
 	rows := [][]string{{"floor", "wanted", "measured", ""}}
-	for _, v := range verdicts(res) {
+	for _, v := range all {
 		met := "met"
 		if !v.met {
 			met = "MISSED"
@@ -163,8 +163,22 @@ func verdictRows(res results) [][]string {
 	return rows
 }
 
-func printReport(out io.Writer, res results) {
-	for _, table := range [][][]string{resultRows(res), verdictRows(res)} {
+// summary says in a sentence how many floors are met.
+func summary(all []verdict) string {
+	missed := 0
+	for _, v := range all {
+		if !v.met {
+			missed++
+		}
+	}
+	if missed == 0 {
+		return "All floors are met."
+	}
+	return fmt.Sprintf("%d of %d floors are missed.", missed, len(all))
+}
+
+func printTables(out io.Writer, tables ...[][]string) {
+	for _, table := range tables {
 		tw := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 		for _, row := range table {
 			fmt.Fprintln(tw, strings.Join(row, "\t"))

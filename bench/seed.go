@@ -17,12 +17,20 @@ const (
 	writeCollection = "bench_writes"
 )
 
-// seed creates both collections, open to everyone, and fills the one for reads.
-func (s *server) seed(ctx context.Context) error {
+// createCollections creates both collections, open to everyone.
+func (s *server) createCollections(ctx context.Context) error {
 	for _, name := range []string{readCollection, writeCollection} {
 		if err := s.api(ctx, http.MethodPost, "/api/collections", collection(name), nil); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// seed creates both collections and fills the one for reads.
+func (s *server) seed(ctx context.Context) error {
+	if err := s.createCollections(ctx); err != nil {
+		return err
 	}
 	for i := range seededRows {
 		r := row(i)

@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -22,8 +21,8 @@ const (
 	email    = "bench@example.com"
 	password = "bench-password"
 
-	startTimeout = 30 * time.Second
-	stopTimeout  = 10 * time.Second
+	startTimeout = 5 * time.Minute // a large database may have to be restored first
+	stopTimeout  = time.Minute     // and what is written last be replicated
 )
 
 // server is one of the two programs under test, with a folder of its own.
@@ -35,9 +34,11 @@ type server struct {
 	key    string // PicoBase only: a publishable API key, sent by the load
 	token  string // of the superuser, used for seeding
 
-	cmd      *exec.Cmd
-	exited   chan struct{}
-	stopOnce sync.Once
+	args []string // of serve, beyond the address and the folder
+	env  []string // beyond the machine's own
+
+	cmd    *exec.Cmd
+	exited chan struct{} // nil while stopped
 }
 
 func newServer(name, binary, dir string) *server {
@@ -89,7 +90,7 @@ func (s *server) command(ctx context.Context, args ...string) ([]byte, error) {
 	}
 	cmd := exec.CommandContext(ctx, s.binary, append(args, "--dir", s.dataDir())...)
 	cmd.Dir = s.dir
-	cmd.Env = serverEnv(os.Environ())
+	cmd.Env = s.environ()
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -101,42 +102,55 @@ func (s *server) command(ctx context.Context, args ...string) ([]byte, error) {
 
 // serve starts the process and returns once it answers.
 func (s *server) serve(ctx context.Context) error {
+	if err := s.launch(); err != nil {
+		return err
+	}
+	return s.waitFor(ctx, "/api/health", 20*time.Millisecond)
+}
+
+// launch starts the process and does not wait for it.
+func (s *server) launch() error {
 	addr, err := freeAddress()
 	if err != nil {
 		return err
 	}
-	logFile, err := os.Create(filepath.Join(s.dir, "output.log"))
+	logFile, err := os.Create(s.logName())
 	if err != nil {
 		return err
 	}
 	defer func() { _ = logFile.Close() }() // the process has its own copy
 
 	s.url = "http://" + addr
-	s.cmd = exec.Command(s.binary, "serve", "--http", addr, "--dir", s.dataDir())
+	s.cmd = exec.Command(s.binary, append([]string{"serve", "--http", addr, "--dir", s.dataDir()}, s.args...)...)
 	s.cmd.Dir = s.dir
-	s.cmd.Env = serverEnv(os.Environ())
+	s.cmd.Env = s.environ()
 	s.cmd.Stdout, s.cmd.Stderr = logFile, logFile
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
 	s.exited = make(chan struct{})
-	go func() {
-		_ = s.cmd.Wait() // reaped; how it ended shows in its output
-		close(s.exited)
-	}()
+	go func(cmd *exec.Cmd, exited chan<- struct{}) {
+		_ = cmd.Wait() // reaped; how it ended shows in its output
+		close(exited)
+	}(s.cmd, s.exited)
+	return nil
+}
 
+// waitFor returns once the path is answered well, which is tried every so often.
+func (s *server) waitFor(ctx context.Context, path string, every time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if err := s.waitHealthy(ctx); err != nil {
-		output, _ := os.ReadFile(logFile.Name())
+	err := s.poll(ctx, path, every)
+	if err != nil {
+		output, _ := os.ReadFile(s.logName())
 		return fmt.Errorf("%w; its output:\n%s", err, output)
 	}
 	return nil
 }
 
-func (s *server) waitHealthy(ctx context.Context) error {
+func (s *server) poll(ctx context.Context, path string, every time.Duration) error {
 	for {
-		last := s.api(ctx, http.MethodGet, "/api/health", nil, nil)
+		last := s.api(ctx, http.MethodGet, path, nil, nil)
 		if last == nil {
 			return nil
 		}
@@ -144,26 +158,25 @@ func (s *server) waitHealthy(ctx context.Context) error {
 		case <-s.exited:
 			return errors.New("the server exited before it answered")
 		case <-ctx.Done():
-			return fmt.Errorf("the server did not get healthy: %w", last)
-		case <-time.After(20 * time.Millisecond):
+			return fmt.Errorf("the server did not get ready: %w", last)
+		case <-time.After(every):
 		}
 	}
 }
 
-// stop ends the process, politely first. It does nothing when none was started.
+// stop ends the process, politely first. It does nothing when none runs.
 func (s *server) stop() {
-	s.stopOnce.Do(func() {
-		if s.exited == nil {
-			return
-		}
-		_ = s.cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-s.exited:
-		case <-time.After(stopTimeout):
-			_ = s.cmd.Process.Kill()
-			<-s.exited
-		}
-	})
+	if s.exited == nil {
+		return
+	}
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-s.exited:
+	case <-time.After(stopTimeout):
+		_ = s.cmd.Process.Kill()
+		<-s.exited
+	}
+	s.exited = nil
 }
 
 func (s *server) login(ctx context.Context) error {
@@ -217,13 +230,16 @@ func (s *server) api(ctx context.Context, method, path string, body, answer any)
 }
 
 func (s *server) dataDir() string { return filepath.Join(s.dir, "data") }
+func (s *server) logName() string { return filepath.Join(s.dir, "output.log") }
+
+func (s *server) environ() []string { return append(serverEnv(os.Environ()), s.env...) }
 
 // serverEnv drops what would make one server differ from its defaults.
 func serverEnv(env []string) []string {
 	var kept []string
 	for _, kv := range env {
 		name, _, _ := strings.Cut(kv, "=")
-		if strings.HasPrefix(name, "PICOBASE_") || name == "GOGC" || name == "GOMEMLIMIT" || name == "GODEBUG" {
+		if strings.HasPrefix(name, "PICOBASE_") || name == "GOGC" || name == "GOMEMLIMIT" || name == "GODEBUG" || name == "AWS_CA_BUNDLE" {
 			continue
 		}
 		kept = append(kept, kv)

@@ -60,11 +60,11 @@ func (p *Plugin) gate(e *core.RequestEvent) error {
 func (p *Plugin) list(e *core.RequestEvent) error {
 	items, err := p.vault.List(e.Request.Context())
 	if err != nil {
-		return failure(err)
+		return storeFailure(err)
 	}
 	drill, err := p.lastDrill(e.Request.Context())
 	if err != nil {
-		return failure(err)
+		return storeFailure(err)
 	}
 	if items == nil {
 		items = []snapshots.Snapshot{}
@@ -105,7 +105,8 @@ func (p *Plugin) post(e *core.RequestEvent) error {
 		snapshot, err := p.create(ctx, w)
 		if err == nil {
 			err = p.cfg.Record(e, "backup.created", snapshot.ID)
-		} else {
+		}
+		if isInternal(createFailure(err)) {
 			p.logger().Error("make a snapshot", "error", err)
 		}
 		made <- outcome{snapshot, err}
@@ -131,8 +132,7 @@ func (p *Plugin) post(e *core.RequestEvent) error {
 
 func createFailure(err error) error {
 	own := failure(err)
-	var native *router.ApiError
-	if errors.As(own, &native) && native.Status == http.StatusInternalServerError {
+	if isInternal(own) {
 		return httpapi.Error(errFailed.WithCause(err))
 	}
 	return own
@@ -151,7 +151,7 @@ func notFuture(at time.Time) error {
 func (p *Plugin) get(e *core.RequestEvent) error {
 	snapshot, err := p.vault.Get(e.Request.Context(), e.Request.PathValue("id"))
 	if err != nil {
-		return failure(err)
+		return storeFailure(err)
 	}
 	return e.JSON(http.StatusOK, snapshot)
 }
@@ -171,7 +171,7 @@ func (p *Plugin) upload(e *core.RequestEvent) error {
 
 func (p *Plugin) delete(e *core.RequestEvent) error {
 	if err := p.vault.Delete(e.Request.Context(), e.Request.PathValue("id")); err != nil {
-		return failure(err)
+		return storeFailure(err)
 	}
 	return e.NoContent(http.StatusNoContent)
 }
@@ -183,7 +183,7 @@ func (p *Plugin) send(e *core.RequestEvent, id string) error {
 	ctx := e.Request.Context()
 	snapshot, err := p.vault.Get(ctx, id)
 	if err != nil {
-		return failure(err)
+		return storeFailure(err)
 	}
 	if snapshot.Status == snapshots.Creating || snapshot.Size == 0 {
 		return failure(snapshots.ErrBusy)
@@ -265,7 +265,7 @@ func (p *Plugin) verify(e *core.RequestEvent) error {
 func (p *Plugin) window(e *core.RequestEvent) error {
 	last, err := p.lastRestore()
 	if err != nil {
-		return failure(err)
+		return storeFailure(err)
 	}
 	answer := struct {
 		Enabled     bool           `json:"enabled"`
@@ -277,7 +277,7 @@ func (p *Plugin) window(e *core.RequestEvent) error {
 	if answer.Enabled {
 		from, to, err := p.replica.Window(e.Request.Context())
 		if err != nil {
-			return failure(err)
+			return storeFailure(err)
 		}
 		if !to.IsZero() {
 			answer.From, answer.To = &from, &to
@@ -302,7 +302,7 @@ func (p *Plugin) rewind(e *core.RequestEvent) error {
 	}
 	// Known before anything is begun, so that a moment out of reach is refused at once.
 	if _, err := p.replica.Find(e.Request.Context(), body.At); err != nil {
-		return failure(err)
+		return storeFailure(err)
 	}
 	return p.answerRestore(e, wish{at: body.At}, body.At.UTC().Format(time.RFC3339))
 }

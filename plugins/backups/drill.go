@@ -43,6 +43,9 @@ func (p *Plugin) drill(ctx context.Context) DrillReport {
 	if err != nil {
 		report.Status, report.Error = "failed", public(err)
 		p.logger().Error("restore drill failed: the backups may not be good", "error", err)
+		if p.replica.Status().Err != nil {
+			return report // the store is away, which says nothing about what is in it
+		}
 	}
 	p.metrics.drilled(report)
 	raw, err := json.Marshal(report)

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/picobase/picobase/internal/apierr"
 	"github.com/picobase/picobase/internal/httpapi"
 	"github.com/picobase/picobase/plugins/backups/replica"
 	"github.com/picobase/picobase/plugins/backups/snapshots"
+	"github.com/pocketbase/pocketbase/tools/router"
 )
 
 // The errors of the API.
@@ -29,8 +31,12 @@ var (
 		"Nothing has been replicated yet, so there are no moments to restore.")
 	errNoData = apierr.New(http.StatusConflict, "backup_no_data",
 		"There is no database in the data folder to make a backup of.")
+	errServed = apierr.New(http.StatusConflict, "folder_in_use",
+		"A server is running on this folder: restore through it with --url, or stop it first.")
 	errTakenOver = apierr.New(http.StatusServiceUnavailable, "replica_taken_over",
 		"Another server has taken over this project; this one does not accept writes any more.")
+	errStoreAway = apierr.New(http.StatusServiceUnavailable, "backup_store_unavailable",
+		"The place where backups are kept does not answer; the project itself goes on. Try again in a moment.").WithRetryAfter(10 * time.Second)
 	errOwnersOnly = apierr.New(http.StatusForbidden, "api_key_not_allowed",
 		"No API key can upload a backup, since it would bring superusers of its own with it. Sign in as a superuser.")
 )
@@ -60,6 +66,22 @@ func failure(err error) error {
 		return httpapi.Error(errNothing)
 	}
 	return httpapi.Failure(err)
+}
+
+// storeFailure is failure for what asks the store and nothing else: what is not
+// the client's fault is the store's.
+func storeFailure(err error) error {
+	own := failure(err)
+	if isInternal(own) {
+		return httpapi.Error(errStoreAway.WithCause(err))
+	}
+	return own
+}
+
+// isInternal reports whether an error of the API is no fault of the client.
+func isInternal(err error) bool {
+	var native *router.ApiError
+	return errors.As(err, &native) && native.Status == http.StatusInternalServerError
 }
 
 // public returns what of an error may be shown.

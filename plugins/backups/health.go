@@ -52,7 +52,7 @@ func (p *Plugin) CheckFiles(context.Context) (f Finding, ok bool) {
 	f.Values = map[string]any{"pending": s.Pending, "pendingBytes": s.PendingBytes, "missing": s.Missing}
 	f.Err = s.LastError
 	if !s.OldestPending.IsZero() && time.Since(s.OldestPending) > degradedLag && s.LastError != nil {
-		f.Degraded, f.Message = true, fmt.Sprintf("%d uploaded files are in the data folder alone.", s.Pending)
+		f.Degraded, f.Message = true, fmt.Sprintf("Uploaded files that are in the data folder alone: %d.", s.Pending)
 	}
 	return f, true
 }

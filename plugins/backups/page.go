@@ -64,7 +64,7 @@ func superuserAddress(e *core.RequestEvent) bool {
 func (p *Plugin) pageList(e *core.RequestEvent) error {
 	all, err := p.vault.List(e.Request.Context())
 	if err != nil {
-		return failure(err)
+		return storeFailure(err)
 	}
 	type item struct {
 		Modified types.DateTime `json:"modified"`
@@ -78,7 +78,7 @@ func (p *Plugin) pageList(e *core.RequestEvent) error {
 		}
 		modified, err := types.ParseDateTime(s.Created)
 		if err != nil {
-			return failure(err)
+			return storeFailure(err)
 		}
 		items = append(items, item{modified, s.ID, s.Size})
 	}
@@ -110,7 +110,7 @@ func (p *Plugin) pageDownload(e *core.RequestEvent) error {
 
 func (p *Plugin) pageDelete(e *core.RequestEvent) error {
 	if err := p.vault.Delete(e.Request.Context(), e.Request.PathValue("key")); err != nil {
-		return failure(err)
+		return storeFailure(err)
 	}
 	return e.NoContent(http.StatusNoContent)
 }

@@ -148,14 +148,13 @@ func (r *Replica) Claim(ctx context.Context, progress func(done, total int64)) (
 	case err == nil:
 	case hasDatabase && s.Replica != "" && !errors.As(err, &held) && !errors.Is(err, ErrNotOurs) && ctx.Err() == nil:
 		claim.Away = err
-		return claim, nil
 	case hasDatabase:
 		return claim, err
 	default:
 		return claim, fmt.Errorf("find out whether there is a replica to restore: %w", err)
 	}
 	if hasDatabase {
-		return claim, nil
+		return claim, r.resume(ctx, s)
 	}
 	_, err = r.Restore(ctx, r.cfg.Path, time.Time{}, progress)
 	if errors.Is(err, ErrNothing) {
@@ -210,7 +209,7 @@ func (r *Replica) claimFor(ctx context.Context, s *state, hasDatabase bool) erro
 			return err
 		}
 	}
-	if !hasDatabase || remote == 0 || s.Restored != 0 {
+	if !hasDatabase || remote == 0 {
 		// Positions of another life of the folder or of the replica would leave a gap.
 		if err := os.RemoveAll(r.ltxDir()); err != nil {
 			return err
@@ -218,6 +217,13 @@ func (r *Replica) claimFor(ctx context.Context, s *state, hasDatabase bool) erro
 	}
 	if err := r.lease.acquire(ctx, r.cfg.TakeOver); err != nil {
 		return err
+	}
+	if !hasDatabase {
+		// What will be restored, noted before: a kill may follow at once. Asked for
+		// again, for the lease may have been waited for.
+		if s.Restored, err = r.client.newest(ctx); err != nil {
+			return err
+		}
 	}
 	*s, err = r.adopt(ctx, *s)
 	if err != nil {
@@ -298,8 +304,7 @@ func (r *Replica) Stop(ctx context.Context) error {
 	if r.lease.lost.Load() {
 		return nil
 	}
-	// So that data.db alone is complete, for whoever copies just that.
-	err := db.Checkpoint(ctx, litestream.CheckpointModePassive)
+	err := r.lastCheckpoint(ctx, db)
 	if err == nil {
 		err = r.syncLocal(ctx)
 	}
@@ -310,6 +315,33 @@ func (r *Replica) Stop(ctx context.Context) error {
 		err = fmt.Errorf("last sync of the replica: %w", err)
 	}
 	return errors.Join(err, r.lease.release(ctx))
+}
+
+// lastCheckpoint makes data.db complete by itself, for whoever copies just that.
+// A log that holds nothing but the mark of the last checkpoint is left alone:
+// after another one Litestream does not find its place any more, and each sleep
+// of a project that was only read would upload the whole database.
+func (r *Replica) lastCheckpoint(ctx context.Context, db *litestream.DB) error {
+	if err := r.syncLocal(ctx); err != nil {
+		return err
+	}
+	newest, err := position(db)
+	if err != nil || newest == 0 {
+		return err
+	}
+	file, err := os.Open(db.LTXPath(0, newest, newest))
+	if err != nil {
+		return err
+	}
+	header, _, err := ltx.PeekHeader(file)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	const mark = litestream.WALHeaderSize + litestream.WALFrameHeaderSize
+	if header.WALOffset+header.WALSize <= mark+int64(header.PageSize) {
+		return nil
+	}
+	return db.Checkpoint(ctx, litestream.CheckpointModePassive)
 }
 
 // Sync replicates everything that is committed now, and returns when the store

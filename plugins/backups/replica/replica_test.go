@@ -89,6 +89,18 @@ func (tn *tenant) compactNow() (merged ltx.TXID) {
 // A stop and a start go on where they were: no second copy of the database.
 func TestRestartIsIncremental(t *testing.T) {
 	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		writes int
+	}{{"one write each", 1}, {"only read", 0}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			restartIsIncremental(t, tt.writes)
+		})
+	}
+}
+
+func restartIsIncremental(t *testing.T, writes int) {
 	store := newMemory()
 	tn := newTenant(t, store).start()
 	for range 2000 {
@@ -103,15 +115,21 @@ func TestRestartIsIncremental(t *testing.T) {
 	}
 	before := size()
 	for range 3 {
+		// What Litestream keeps open until the process ends stays behind.
+		folder := t.TempDir()
+		copyDir(t, tn.dir, folder)
+		tn.dir = folder
 		tn.replica = tn.newReplica(store)
 		tn.start()
-		tn.write()
+		for range writes {
+			tn.write()
+		}
 		tn.stop()
 	}
 	if grown := size() - before; grown > before/4 {
 		t.Errorf("three restarts and rows took %d bytes, the database %d", grown, before)
 	}
-	if count, _ := rows(t, tn.restored(time.Time{})); count != 2003 {
+	if count, _ := rows(t, tn.restored(time.Time{})); count != 2000+3*writes {
 		t.Errorf("%d rows", count)
 	}
 }
