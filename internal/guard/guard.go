@@ -33,7 +33,7 @@ const (
 // Transport returns a transport that connects to public addresses, and to those
 // that allow lists: host names, addresses or networks. A listed name may have any
 // address. It goes through no proxy, which would connect in its place. Allow is
-// called for every connection; nil allows nothing more.
+// called for every connection and whenever one is used; nil allows nothing more.
 func Transport(allow func() []string) *http.Transport {
 	return transport(allow, nil)
 }
@@ -49,9 +49,13 @@ func transport(allow func() []string, resolver *net.Resolver) *http.Transport {
 			if err != nil {
 				return nil, err
 			}
-			check := checker{list: allow(), host: host}
+			check := checker{allow, host}
 			dialer := net.Dialer{Timeout: dialTimeout, Resolver: resolver, Control: check.control}
-			return dialer.DialContext(ctx, network, address)
+			conn, err := dialer.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return watched{conn, check}, nil
 		},
 		TLSHandshakeTimeout:    dialTimeout,
 		IdleConnTimeout:        idleTimeout,
@@ -65,20 +69,37 @@ func transport(allow func() []string, resolver *net.Resolver) *http.Transport {
 
 // checker judges the connections to one host.
 type checker struct {
-	list []string
-	host string
+	allow func() []string
+	host  string
 }
 
 // control is called by the dialer with each address that it is about to connect to.
-func (c checker) control(network, address string, _ syscall.RawConn) error {
+func (c checker) control(_, address string, _ syscall.RawConn) error { return c.check(address) }
+
+func (c checker) check(address string) error {
 	parsed, err := netip.ParseAddrPort(address)
-	if err != nil || !strings.HasPrefix(network, "tcp") {
-		return fmt.Errorf("%w: %s %s", ErrRefused, network, address)
+	if err != nil {
+		return fmt.Errorf("%w: %s", ErrRefused, address)
 	}
-	if addr := parsed.Addr(); !IsPublic(addr) && !listed(c.list, c.host, addr) {
+	if addr := parsed.Addr(); !IsPublic(addr) && !listed(c.allow(), c.host, addr) {
 		return fmt.Errorf("%w: %s is %s", ErrRefused, c.host, addr)
 	}
 	return nil
+}
+
+// watched is a connection that is kept for further requests: what is taken off
+// the list meanwhile gets none of them.
+type watched struct {
+	net.Conn
+	checker
+}
+
+// Write implements [net.Conn].
+func (w watched) Write(data []byte) (int, error) {
+	if err := w.check(w.RemoteAddr().String()); err != nil {
+		return 0, err
+	}
+	return w.Conn.Write(data)
 }
 
 // listed reports whether the list names the host, or the address.

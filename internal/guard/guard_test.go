@@ -130,6 +130,31 @@ func TestTransportAllows(t *testing.T) {
 	}
 }
 
+// A connection that is open already is no way around a list that changed.
+func TestTakenOffTheList(t *testing.T) {
+	t.Parallel()
+	var reached atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
+	t.Cleanup(server.Close)
+	var list atomic.Pointer[[]string]
+	list.Store(&[]string{"127.0.0.1"})
+	client := &http.Client{Transport: Transport(func() []string { return *list.Load() })}
+	get := func() error {
+		response, err := client.Get(server.URL)
+		if err == nil {
+			response.Body.Close()
+		}
+		return err
+	}
+	if err := get(); err != nil {
+		t.Fatal(err)
+	}
+	list.Store(&[]string{})
+	if err := get(); !errors.Is(err, ErrRefused) || reached.Load() != 1 {
+		t.Errorf("%v, reached %d times", err, reached.Load())
+	}
+}
+
 // A name that resolves to a public address for whoever looks first, and to this
 // machine for the connection, reaches nothing.
 func TestRebinding(t *testing.T) {
