@@ -27,6 +27,7 @@ type Settings struct {
 	Usage       Usage       `json:"usage"`
 	Audit       Audit       `json:"audit"`
 	Backups     Backups     `json:"backups"`
+	Webhooks    Webhooks    `json:"webhooks"`
 	Auth        Auth        `json:"auth"`
 }
 
@@ -144,6 +145,21 @@ type Drill struct {
 	Schedule string `json:"schedule"`
 }
 
+// Webhooks says how events are sent to other servers.
+type Webhooks struct {
+	// AllowedPrivateHosts lists what webhooks may reach beside the public
+	// internet: host names, addresses and networks (default none).
+	AllowedPrivateHosts []string `json:"allowedPrivateHosts"`
+
+	// RetentionDays is the age in days at which deliveries that ended are
+	// deleted (default 7, 1 to 365).
+	RetentionDays int `json:"retentionDays"`
+
+	// RotationGraceHours is how long the old secret of a webhook signs too after
+	// a rotation that names no time (default 24, 0 to 720).
+	RotationGraceHours int `json:"rotationGraceHours"`
+}
+
 // Auth holds rules for sign-in.
 type Auth struct {
 	// RedirectURLs lists where an OAuth2 sign-in may send people back to, as
@@ -166,7 +182,8 @@ func Default() *Settings {
 			Snapshots:   Snapshots{Schedule: "0 */6 * * *", TimeZone: "UTC", Keep: 28, KeepDays: 30},
 			Drill:       Drill{Schedule: "0 4 * * 0"},
 		},
-		Auth: Auth{RedirectURLs: []string{}},
+		Webhooks: Webhooks{AllowedPrivateHosts: []string{}, RetentionDays: 7, RotationGraceHours: 24},
+		Auth:     Auth{RedirectURLs: []string{}},
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ func (s *Settings) Validate() error {
 		func() error { return days("usage.retentionDays", s.Usage.RetentionDays, 1) },
 		func() error { return days("audit.retentionDays", s.Audit.RetentionDays, MinAuditDays) },
 		s.Backups.validate,
+		s.Webhooks.validate,
 		s.Auth.validate,
 	}
 	for _, check := range checks {
@@ -160,6 +162,26 @@ func schedule(field, expression string) error {
 	}
 	return nil
 }
+
+func (w Webhooks) validate() error {
+	const field = "webhooks.allowedPrivateHosts"
+	if len(w.AllowedPrivateHosts) > maxList {
+		return tooMany(field)
+	}
+	for _, entry := range w.AllowedPrivateHosts {
+		if _, err := ParsePrefix(entry); err != nil && !hostName.MatchString(entry) {
+			return apierr.Invalid(field, fmt.Sprintf("%q is not a host name, address or network; write it as localhost, 127.0.0.1 or 10.0.0.0/8, without a port.", entry))
+		}
+	}
+	if err := between("webhooks.retentionDays", w.RetentionDays, 1, 365, "days"); err != nil {
+		return err
+	}
+	return between("webhooks.rotationGraceHours", w.RotationGraceHours, 0, 720, "hours")
+}
+
+// hostName is a name such as localhost or receiver.internal. A last label of
+// digits would be an address that is written wrongly.
+var hostName = regexp.MustCompile(`^(?i:[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)*(?i:[a-z_]([a-z0-9_-]*[a-z0-9_])?)\.?$`)
 
 func (a Auth) validate() error {
 	if len(a.RedirectURLs) > maxList {

@@ -30,10 +30,12 @@ import (
 	"github.com/picobase/picobase/plugins/apikeys"
 	"github.com/picobase/picobase/plugins/audit"
 	"github.com/picobase/picobase/plugins/backups"
+	"github.com/picobase/picobase/plugins/due"
 	"github.com/picobase/picobase/plugins/health"
 	"github.com/picobase/picobase/plugins/openapi"
 	"github.com/picobase/picobase/plugins/settings"
 	"github.com/picobase/picobase/plugins/usage"
+	"github.com/picobase/picobase/plugins/webhooks"
 	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/core"
 	_ "github.com/pocketbase/pocketbase/migrations" // PocketBase's own tables
@@ -103,6 +105,7 @@ type Tenant struct {
 	settings *settings.Plugin
 	health   *health.Plugin
 	backups  *backups.Plugin
+	webhooks *webhooks.Plugin
 
 	// routed is every plugin with routes or middlewares, in the order of binding.
 	routed []interface {
@@ -209,9 +212,21 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	if err != nil {
 		return err
 	}
+	t.webhooks, err = webhooks.Register(app, webhooks.Config{
+		Settings: current, Version: t.cfg.Version, Transact: transact, Metrics: metrics,
+	})
+	if err != nil {
+		return err
+	}
+	duePlugin, err := due.Register(app, due.Config{
+		Sources: []due.Source{t.webhooks.NextDue, t.backups.NextDue, due.Crons(app)},
+	})
+	if err != nil {
+		return err
+	}
 	t.health, err = health.Register(app, health.Config{
 		Version: t.cfg.Version, Priority: priorityDrain, Metrics: metrics, DrainTimeout: t.cfg.DrainTimeout,
-		Checks: t.backupChecks(), Ready: []func() error{t.backups.Ready},
+		Checks: append(t.backupChecks(), t.webhooksCheck()), Ready: []func() error{t.backups.Ready},
 	})
 	if err != nil {
 		return err
@@ -221,11 +236,16 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 		return err
 	}
 	hooks.RestrictRedirects(app, current)
+	hooks.PublishRecords(app, t.webhooks)
+	hooks.PublishAuth(app, t.webhooks)
+	hooks.AskBefore(app, t.webhooks)
 
-	t.routed = append(t.routed, errorsPlugin, t.health, accessPlugin, usagePlugin, t.keys, auditPlugin, t.settings, t.backups, openapiPlugin)
+	t.routed = append(t.routed, errorsPlugin, t.health, accessPlugin, usagePlugin, t.keys, auditPlugin, t.settings, t.backups,
+		t.webhooks, duePlugin, openapiPlugin)
+	// Webhooks stop first: nobody waits for them, and what is cut off is sent again.
 	// Usage stops before the keys, whose last use it stores with its last flush.
 	// Backups stop last: what the others write at their end is replicated too.
-	t.running = append(t.running, t.backups, t.settings, t.keys, auditPlugin, usagePlugin)
+	t.running = append(t.running, t.backups, t.settings, t.keys, auditPlugin, usagePlugin, t.webhooks)
 	return nil
 }
 
@@ -255,6 +275,18 @@ func (t *Tenant) backupChecks() []health.Check {
 		{Name: "files", Run: func(ctx context.Context) health.Result { return result(t.backups.CheckFiles(ctx)) }},
 		{Name: "backups", Run: func(ctx context.Context) health.Result { return result(t.backups.CheckBackups(ctx), true) }},
 	}
+}
+
+// webhooksCheck puts what the webhooks plugin finds into the health check.
+func (t *Tenant) webhooksCheck() health.Check {
+	return health.Check{Name: "webhooks", Run: func(ctx context.Context) health.Result {
+		f := t.webhooks.Check(ctx)
+		r := health.Result{Status: health.OK, Message: f.Message, Values: f.Values, Err: f.Err}
+		if f.Degraded {
+			r.Status = health.Degraded
+		}
+		return r
+	}}
 }
 
 // FinishRestore puts in place what a command on the folder has restored. The

@@ -30,6 +30,15 @@ var acts = map[string]func(*Plugin, *core.RequestEvent) error{
 	"PUT " + httpapi.PathPrefix + "/backups/{id}": after(func(e *core.RequestEvent) Entry {
 		return backupEntry("backup.uploaded", e.Request.PathValue("id"))
 	}),
+	"POST " + httpapi.PathPrefix + "/webhooks/{id}/test": after(func(e *core.RequestEvent) Entry {
+		return Entry{Action: "webhook.tested", TargetType: "webhook", TargetID: e.Request.PathValue("id")}
+	}),
+	"POST " + httpapi.PathPrefix + "/webhooks/deliveries/{id}/retry": after(func(e *core.RequestEvent) Entry {
+		return Entry{Action: "delivery.retried", TargetType: "delivery", TargetID: e.Request.PathValue("id")}
+	}),
+	"POST " + httpapi.PathPrefix + "/webhooks/deliveries/retry": after(func(*core.RequestEvent) Entry {
+		return Entry{Action: "delivery.retried", TargetType: "delivery", TargetName: "all failed of a webhook"}
+	}),
 	"POST /api/crons/{id}": after(func(e *core.RequestEvent) Entry {
 		id := e.Request.PathValue("id")
 		return Entry{Action: "cron.run", TargetType: "cron", TargetID: id, TargetName: id}

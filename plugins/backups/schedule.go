@@ -3,6 +3,7 @@ package backups
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -150,6 +151,31 @@ func missed(settings config.Backups, schedule string, last time.Time) bool {
 	}
 	parsed, err := cron.ParseStandard(schedule)
 	return err == nil && parsed.Next(last.In(location)).Before(time.Now())
+}
+
+// NextDue returns when the next snapshot or drill is scheduled and which, or the
+// zero time when none is.
+func (p *Plugin) NextDue() (first time.Time, reason string, err error) {
+	settings := p.settings()
+	location, err := time.LoadLocation(settings.Snapshots.TimeZone)
+	if err != nil {
+		location = time.UTC // as reschedule does
+	}
+	for _, job := range []struct{ schedule, reason string }{
+		{settings.Snapshots.Schedule, "scheduled backup"}, {settings.Drill.Schedule, "scheduled restore drill"},
+	} {
+		if job.schedule == "" {
+			continue
+		}
+		parsed, err := cron.ParseStandard(job.schedule)
+		if err != nil {
+			return first, "", fmt.Errorf("backups: %w", err)
+		}
+		if at := parsed.Next(time.Now().In(location)); !at.IsZero() && (first.IsZero() || at.Before(first)) {
+			first, reason = at, job.reason
+		}
+	}
+	return first, reason, nil
 }
 
 // scheduledSnapshot makes a snapshot unless nothing changed, and deletes old ones.

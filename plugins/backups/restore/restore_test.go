@@ -76,6 +76,10 @@ const addKey = "INSERT INTO _pico_keys (id, kind, hash, prefix, lastFour, label,
 
 const addEntry = "INSERT INTO _pico_audit (id, created, actor_kind, action) VALUES ({:id}, strftime('%Y-%m-%d %H:%M:%fZ', 'now'), 'system', {:id})"
 
+const addWebhook = "INSERT INTO _pico_webhooks (id, url, events, secret) VALUES ({:id}, 'https://example.com/', '[]', {:secret})"
+
+const addDelivery = "INSERT INTO _pico_webhook_deliveries (id, endpoint, event, type, body, status, created, due) VALUES ({:id}, 'hook00000000001', {:id}, 'user.created', '{}', {:status}, 1, 1)"
+
 func copyOf(t *testing.T, path string) string {
 	t.Helper()
 	content, err := os.ReadFile(path)
@@ -195,6 +199,39 @@ func TestWhatARestoreDoesNotUndo(t *testing.T) {
 	}
 }
 
+// An event that was delivered after the moment is not sent again, one that waits
+// still is, and a rotated secret stays rotated.
+func TestWebhooksAreNotUndone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	folder(t, dir, func(app core.App) {
+		exec(t, app, addWebhook, dbx.Params{"id": "hook00000000001", "secret": "old"})
+		for _, id := range []string{"1-delivered-since", "2-forgotten-since", "3-waits-still"} {
+			exec(t, app, addDelivery, dbx.Params{"id": id, "status": "pending"})
+		}
+	})
+	earlier := copyOf(t, filepath.Join(dir, "data.db"))
+	folder(t, dir, func(app core.App) {
+		exec(t, app, "UPDATE _pico_webhooks SET secret = 'new'")
+		exec(t, app, "UPDATE _pico_webhook_deliveries SET status = 'delivered' WHERE id = '1-delivered-since'")
+		exec(t, app, "DELETE FROM _pico_webhook_deliveries WHERE id = '2-forgotten-since'")
+		exec(t, app, addDelivery, dbx.Params{"id": "4-happened-since", "status": "pending"})
+	})
+	order(t, dir, earlier, false)
+	carry(t, dir)
+	folder(t, dir, func(app core.App) {
+		for query, want := range map[string][]string{
+			"SELECT id || ' ' || secret FROM _pico_webhooks":                       {"hook00000000001 new"},
+			"SELECT id || ' ' || status FROM _pico_webhook_deliveries ORDER BY id": {"1-delivered-since delivered", "3-waits-still pending", "4-happened-since pending"},
+		} {
+			var got []string
+			if err := app.DB().NewQuery(query).Column(&got); err != nil || !slices.Equal(got, want) {
+				t.Errorf("%q, %v, want %q", got, err, want)
+			}
+		}
+	})
+}
+
 // All tokens of a collection whose secret was changed since were ended.
 func TestChangedSecretEndsAllSessions(t *testing.T) {
 	t.Parallel()
@@ -232,7 +269,8 @@ func TestEarlierThanPicoBase(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, statement := range []string{
-		"DROP TABLE _pico_keys", "DROP TABLE _pico_audit", "DELETE FROM _collections WHERE name = '_pico_keys'",
+		"DROP TABLE _pico_keys", "DROP TABLE _pico_audit", "DROP TABLE _pico_webhooks", "DROP TABLE _pico_webhook_deliveries",
+		"DELETE FROM _collections WHERE name LIKE '_pico_%'",
 		"DELETE FROM _migrations WHERE file LIKE '18000000%'",
 	} {
 		if _, err := db.Exec(statement); err != nil {
@@ -243,6 +281,8 @@ func TestEarlierThanPicoBase(t *testing.T) {
 	folder(t, dir, func(app core.App) {
 		exec(t, app, addKey, dbx.Params{"id": "kept00000000001", "revoked": ""})
 		exec(t, app, addEntry, dbx.Params{"id": "after"})
+		exec(t, app, addWebhook, dbx.Params{"id": "hook00000000001", "secret": "s"})
+		exec(t, app, addDelivery, dbx.Params{"id": "waits", "status": "pending"})
 	})
 	order(t, dir, earlier, false)
 	carry(t, dir)
@@ -250,6 +290,10 @@ func TestEarlierThanPicoBase(t *testing.T) {
 		if n, err := app.CountRecords("_pico_keys"); err != nil || n != 1 {
 			t.Errorf("%d keys, %v", n, err)
 		}
+		if n, err := app.CountRecords("_pico_webhooks"); err != nil || n != 1 {
+			t.Errorf("%d webhooks, %v", n, err)
+		}
+		exec(t, app, "UPDATE _pico_webhook_deliveries SET status = 'delivered'") // it is there
 		if _, err := app.NonconcurrentDB().NewQuery("DELETE FROM _pico_audit").Execute(); err == nil {
 			t.Error("the audit trail can be deleted")
 		}
