@@ -76,7 +76,7 @@ func TestAskBefore(t *testing.T) {
 		}, 403, []string{created}},
 		{"sign-in", func() (int, map[string]any) { return password("a@example.com") }, 200, []string{signedIn}},
 		{"wrong password", func() (int, map[string]any) {
-			return s.call(http.MethodPost, "auth-with-password", "", map[string]any{"identity": "a@example.com", "password": "wrong wrong"})
+			return s.call(http.MethodPost, "auth-with-password", "", map[string]any{"identity": "a@example.com", "password": "not the one"})
 		}, 400, nil},
 		{"sign-in, denied", func() (int, map[string]any) { return password("evil-old@example.com") }, 403, []string{signedIn}},
 		{"OAuth2, new", func() (int, map[string]any) { return oauth2("1", "o@example.com") }, 200, []string{created, signedIn}},

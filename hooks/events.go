@@ -215,7 +215,7 @@ func stored(tx core.App, record *core.Record) (*core.Record, error) {
 // named nowhere either.
 func tells(collection *core.Collection, field core.Field) bool {
 	_, isPassword := field.(*core.PasswordField)
-	return !field.GetHidden() && !isPassword && !(collection.IsAuth() && field.GetName() == core.FieldNameTokenKey)
+	return !field.GetHidden() && !isPassword && (!collection.IsAuth() || field.GetName() != core.FieldNameTokenKey)
 }
 
 // fields returns what of a record may be told.

@@ -73,7 +73,7 @@ func TestAuthFacts(t *testing.T) {
 			s.call(http.MethodPost, "auth-with-password", "", map[string]any{"identity": "pw@example.com", "password": testPassword})
 		}, []string{event.UserSignedIn}, false, `"method":"password","new":false,"provider":""`},
 		{"wrong password", func() {
-			s.call(http.MethodPost, "auth-with-password", "", map[string]any{"identity": "pw@example.com", "password": "wrong wrong"})
+			s.call(http.MethodPost, "auth-with-password", "", map[string]any{"identity": "pw@example.com", "password": "not the one"})
 		}, []string{}, false, ""},
 		{"refresh", func() {
 			s.call(http.MethodPost, "auth-refresh", s.token(s.user("re@example.com", true)), nil)
