@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/picobase/picobase/internal/event"
 	"github.com/pocketbase/pocketbase/apis"
@@ -224,4 +225,15 @@ func types(events []noted) []string {
 		found = append(found, e.Type)
 	}
 	return found
+}
+
+func until(t *testing.T, what string, check func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !check() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s did not happen", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 }
