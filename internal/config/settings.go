@@ -27,6 +27,7 @@ type Settings struct {
 	Usage       Usage       `json:"usage"`
 	Audit       Audit       `json:"audit"`
 	Backups     Backups     `json:"backups"`
+	JSHooks     JSHooks     `json:"jshooks"`
 	Auth        Auth        `json:"auth"`
 }
 
@@ -144,6 +145,27 @@ type Drill struct {
 	Schedule string `json:"schedule"`
 }
 
+// JSHooks bounds what JavaScript hooks may use.
+type JSHooks struct {
+	// Enabled runs the active version of the hooks (default true).
+	Enabled bool `json:"enabled"`
+
+	// TimeoutMS is how long one call of a hook may take, in milliseconds
+	// (default 1000, 10 to 30000).
+	TimeoutMS int `json:"timeoutMs"`
+
+	// MemoryMB is how much the heap may grow while hooks run before the
+	// hungriest are ended, in megabytes (default 128, 16 to 4096).
+	MemoryMB int `json:"memoryMB"`
+
+	// MaxVMs is how many calls run at once; more wait (default 8, 1 to 256).
+	MaxVMs int `json:"maxVMs"`
+
+	// LogRetentionDays is the age in days at which what hooks logged is deleted
+	// (default 7, 1 to 90).
+	LogRetentionDays int `json:"logRetentionDays"`
+}
+
 // Auth holds rules for sign-in.
 type Auth struct {
 	// RedirectURLs lists where an OAuth2 sign-in may send people back to, as
@@ -166,7 +188,8 @@ func Default() *Settings {
 			Snapshots:   Snapshots{Schedule: "0 */6 * * *", TimeZone: "UTC", Keep: 28, KeepDays: 30},
 			Drill:       Drill{Schedule: "0 4 * * 0"},
 		},
-		Auth: Auth{RedirectURLs: []string{}},
+		JSHooks: JSHooks{Enabled: true, TimeoutMS: 1000, MemoryMB: 128, MaxVMs: 8, LogRetentionDays: 7},
+		Auth:    Auth{RedirectURLs: []string{}},
 	}
 }
 

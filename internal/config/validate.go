@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net/netip"
@@ -28,6 +29,7 @@ func (s *Settings) Validate() error {
 		func() error { return days("usage.retentionDays", s.Usage.RetentionDays, 1) },
 		func() error { return days("audit.retentionDays", s.Audit.RetentionDays, MinAuditDays) },
 		s.Backups.validate,
+		s.JSHooks.validate,
 		s.Auth.validate,
 	}
 	for _, check := range checks {
@@ -148,6 +150,15 @@ func (b Backups) validate() error {
 		return err
 	}
 	return schedule("backups.drill.schedule", b.Drill.Schedule)
+}
+
+func (h JSHooks) validate() error {
+	return cmp.Or(
+		between("jshooks.timeoutMs", h.TimeoutMS, 10, 30_000, "milliseconds"),
+		between("jshooks.memoryMB", h.MemoryMB, 16, 4096, "megabytes"),
+		between("jshooks.maxVMs", h.MaxVMs, 1, 256, "calls"),
+		between("jshooks.logRetentionDays", h.LogRetentionDays, 1, 90, "days"),
+	)
 }
 
 // schedule checks a cron expression. Time zones have a setting of their own.

@@ -17,13 +17,14 @@ import (
 // A restore brings back data. Some of what happened since must stay as it is:
 //
 //   - API keys: one that was revoked stays revoked, one that was made since works on;
+//   - secrets of hooks: they are keys to other people's services, where no time went back;
 //   - the audit trail: restoring must not be a way to forget;
 //   - sessions that were ended stay ended: of everybody whose tokens were made
 //     invalid since (another password, a sign-out everywhere, a deletion) all
 //     tokens are invalid in the restored state too. Everybody else stays signed in.
 
 // asPresent are the tables that are taken whole from the present state.
-var asPresent = []string{"_pico_keys"}
+var asPresent = []string{"_pico_keys", "_pico_hook_secrets"}
 
 // growing are the tables of which the present rows are added.
 var growing = []string{"_pico_audit"}
