@@ -102,7 +102,9 @@ func (t *Tail[T]) Serve(e *core.RequestEvent, matches func(*T) bool) error {
 	return nil
 }
 
-func (t *Tail[T]) allowed(e *core.RequestEvent) bool { return t.StillAllowed == nil || t.StillAllowed(e) }
+func (t *Tail[T]) allowed(e *core.RequestEvent) bool {
+	return t.StillAllowed == nil || t.StillAllowed(e)
+}
 
 // Close ends all streams. Later ones are served again.
 func (t *Tail[T]) Close() {
