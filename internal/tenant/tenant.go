@@ -31,6 +31,7 @@ import (
 	"github.com/picobase/picobase/plugins/audit"
 	"github.com/picobase/picobase/plugins/backups"
 	"github.com/picobase/picobase/plugins/health"
+	"github.com/picobase/picobase/plugins/jshooks"
 	"github.com/picobase/picobase/plugins/openapi"
 	"github.com/picobase/picobase/plugins/settings"
 	"github.com/picobase/picobase/plugins/usage"
@@ -92,6 +93,11 @@ type Config struct {
 
 	// TakeOver takes the replica from a process that seems to hold it still.
 	TakeOver bool
+
+	// HooksDir is a folder with JavaScript hooks that a server loads at its start
+	// (default none), and again whenever it changes with HooksWatch.
+	HooksDir   string
+	HooksWatch bool
 }
 
 // Tenant is one project's backend.
@@ -103,6 +109,7 @@ type Tenant struct {
 	settings *settings.Plugin
 	health   *health.Plugin
 	backups  *backups.Plugin
+	jshooks  *jshooks.Plugin
 
 	// routed is every plugin with routes or middlewares, in the order of binding.
 	routed []interface {
@@ -209,9 +216,21 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	if err != nil {
 		return err
 	}
+	t.jshooks, err = jshooks.Register(app, jshooks.Config{
+		Settings: current, Dir: t.cfg.HooksDir, Watch: t.cfg.HooksWatch, Transact: transact, Metrics: metrics, Logger: t.cfg.Logger,
+		StillAllowed: func(e *core.RequestEvent) bool { return t.keys.StillAllows(e, scope.Hooks) },
+		Record: func(tx core.App, e *core.RequestEvent, act jshooks.Act) error {
+			return auditPlugin.Record(tx, e, audit.Entry{
+				Action: act.Action, TargetType: act.Type, TargetID: act.ID, TargetName: act.Name, After: act.After,
+			})
+		},
+	})
+	if err != nil {
+		return err
+	}
 	t.health, err = health.Register(app, health.Config{
 		Version: t.cfg.Version, Priority: priorityDrain, Metrics: metrics, DrainTimeout: t.cfg.DrainTimeout,
-		Checks: t.backupChecks(), Ready: []func() error{t.backups.Ready},
+		Checks: append(t.backupChecks(), t.hooksCheck()), Ready: []func() error{t.backups.Ready},
 	})
 	if err != nil {
 		return err
@@ -222,10 +241,11 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	}
 	hooks.RestrictRedirects(app, current)
 
-	t.routed = append(t.routed, errorsPlugin, t.health, accessPlugin, usagePlugin, t.keys, auditPlugin, t.settings, t.backups, openapiPlugin)
+	t.routed = append(t.routed, errorsPlugin, t.health, accessPlugin, usagePlugin, t.keys, auditPlugin, t.settings, t.backups, t.jshooks, openapiPlugin)
 	// Usage stops before the keys, whose last use it stores with its last flush.
 	// Backups stop last: what the others write at their end is replicated too.
-	t.running = append(t.running, t.backups, t.settings, t.keys, auditPlugin, usagePlugin, t.health)
+	// Hooks start last, when all that they may use is there.
+	t.running = append(t.running, t.backups, t.settings, t.keys, auditPlugin, usagePlugin, t.jshooks, t.health)
 	return nil
 }
 
@@ -255,6 +275,21 @@ func (t *Tenant) backupChecks() []health.Check {
 		{Name: "files", Run: func(ctx context.Context) health.Result { return result(t.backups.CheckFiles(ctx)) }},
 		{Name: "backups", Run: func(ctx context.Context) health.Result { return result(t.backups.CheckBackups(ctx), true) }},
 	}
+}
+
+// hooksCheck puts what the hooks plugin finds into the health check.
+func (t *Tenant) hooksCheck() health.Check {
+	return health.Check{Name: "hooks", Run: func(ctx context.Context) health.Result {
+		f, ok := t.jshooks.Check(ctx)
+		r := health.Result{Status: health.OK, Message: f.Message, Values: f.Values}
+		switch {
+		case !ok:
+			r.Status, r.Message = health.Unknown, "Off."
+		case f.Degraded:
+			r.Status = health.Degraded
+		}
+		return r
+	}}
 }
 
 // FinishRestore puts in place what a command on the folder has restored. The
