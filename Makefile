@@ -47,7 +47,7 @@ bin/golangci-lint-$(GOLANGCI_VERSION):
 	GOBIN=$(CURDIR)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	mv bin/golangci-lint $@
 
-tools: bin/versitygw-$(VERSITYGW_VERSION) bin/litestream-$(LITESTREAM_VERSION) ## what tests of backups run against
+tools: bin/versitygw-$(VERSITYGW_VERSION) bin/litestream-$(LITESTREAM_VERSION) bin/pocketbase-stock ## what tests of backups run against
 
 # An S3 server. internal/objectstore/s3test and e2e/s3.js know the name.
 bin/versitygw-$(VERSITYGW_VERSION):
@@ -58,6 +58,10 @@ bin/versitygw-$(VERSITYGW_VERSION):
 bin/litestream-$(LITESTREAM_VERSION):
 	GOBIN=$(CURDIR)/bin go install github.com/benbjohnson/litestream/cmd/litestream@$(LITESTREAM_VERSION)
 	mv bin/litestream $@
+
+# PocketBase itself, to prove that it opens the backups.
+bin/pocketbase-stock: go.mod bench/stock/main.go
+	go build $(GOFLAGS_BUILD) -o $@ ./bench/stock
 
 bench: build ## PicoBase beside stock PocketBase, written to docs/benchmarks.md
 	go run ./bench

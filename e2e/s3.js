@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { accessSync } from 'node:fs'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -32,6 +32,7 @@ export class S3 {
   bucket = 'backups'
 
   #fault = null
+  #trap = null // { pattern, sprung } of hangAt
   #connections = new Set()
   #held = [] // what goes on when a hang ends
 
@@ -104,12 +105,34 @@ export class S3 {
     return path.join(this.dir, 'data', this.bucket, key)
   }
 
+  /** The keys of all objects below prefix, sorted. */
+  async keys(prefix = '') {
+    const entries = await readdir(this.file(prefix), { recursive: true, withFileTypes: true }).catch(() => [])
+    const files = entries.filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath, entry.name))
+    return files.map((file) => path.relative(this.file(''), file)).sort()
+  }
+
+  /** Copies all objects below a prefix to below another one, as they are now. */
+  async copy(from, to) {
+    for (const dir of ['data', 'meta']) {
+      const root = path.join(this.dir, dir, this.bucket)
+      // What is renamed or deleted meanwhile is not whole yet, or not there any more.
+      await cp(path.join(root, from), path.join(root, to), { recursive: true, filter: (file) => !file.includes('.sgwtmp') })
+    }
+  }
+
+  /** Hangs from the first request on whose first line matches; resolves then. */
+  hangAt(pattern) {
+    return new Promise((sprung) => (this.#trap = { pattern, sprung }))
+  }
+
   /**
    * Misbehaves from now on: '500' answers every request so, 'hang' moves no
    * byte, also of requests in flight, 'refuse' refuses connections and cuts
    * those in flight, null ends it.
    */
   async fault(kind) {
+    this.#trap = null
     const before = this.#fault
     if (kind === before) return
     this.#fault = kind
@@ -136,6 +159,11 @@ export class S3 {
     }
     const server = connect(this.serverPort, '127.0.0.1')
     this.#track(server)
+    client.on('data', (bytes) => {
+      if (!this.#trap?.pattern.test(bytes.toString('latin1', 0, 500).split('\r\n', 1)[0])) return
+      const { sprung } = this.#trap
+      this.fault('hang').then(sprung)
+    })
     this.#pass(client, server)
     this.#pass(server, client)
   }

@@ -8,6 +8,7 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 
 export const binary = path.resolve(import.meta.dirname, '../bin/picobase')
+export const stockBinary = path.resolve(import.meta.dirname, '../bin/pocketbase-stock')
 export const email = 'root@example.com'
 export const password = 'correct horse battery'
 
@@ -16,8 +17,8 @@ const patience = 20_000
 // The environment of a test run must not leak into the servers and commands.
 export function cleanEnv(extra = {}) {
   const env = { ...process.env, ...extra }
-  for (const name of ['AWS_CA_BUNDLE', 'PICOBASE_URL', 'PICOBASE_API_KEY', 'PORT']) {
-    if (!(name in extra)) delete env[name]
+  for (const name of Object.keys(env)) {
+    if (/^(AWS_.*|PICOBASE_.*|PORT)$/.test(name) && !(name in extra)) delete env[name]
   }
   return env
 }
@@ -31,12 +32,12 @@ export async function freePort() {
 }
 
 /** Polls until check returns a truthy value, and returns it. */
-export async function until(what, check) {
-  const deadline = Date.now() + patience
+export async function until(what, check, limit = patience) {
+  const deadline = Date.now() + limit
   for (;;) {
     const value = await check()
     if (value) return value
-    if (Date.now() > deadline) throw new Error(`${what} did not happen in ${patience} ms`)
+    if (Date.now() > deadline) throw new Error(`${what} did not happen in ${limit} ms`)
     await new Promise((resolve) => setTimeout(resolve, 25))
   }
 }
@@ -52,32 +53,43 @@ export async function picobase(args, options = {}) {
 }
 
 export class Server {
-  /** Starts a server; options: args, env, dir (of an earlier server), superuser: false. */
+  /** Starts a server; options: args, env, dir (of an earlier server), superuser: false, patience. */
   static async start(options = {}) {
+    const server = await Server.launch(options)
+    try {
+      await server.ready(options.patience)
+    } catch (error) {
+      await server.stop('SIGKILL')
+      throw error
+    }
+    return server
+  }
+
+  /** Starts a server with the options of start, without waiting for it to be ready. */
+  static async launch(options = {}) {
     const server = new Server()
     server.dir = options.dir ?? (await mkdtemp(path.join(tmpdir(), 'picobase-e2e-')))
     server.port = options.port ?? (await freePort())
     server.url = `http://127.0.0.1:${server.port}`
     const env = options.superuser === false ? {} : { PICOBASE_SUPERUSER_EMAIL: email, PICOBASE_SUPERUSER_PASSWORD: password }
     server.spawn(['serve', '--dir', server.dir, '--http', `127.0.0.1:${server.port}`, ...(options.args ?? [])], { ...env, ...options.env })
-    await server.ready()
     return server
   }
 
-  spawn(args, env) {
+  spawn(args, env, program = binary) {
     this.output = ''
-    this.process = spawn(binary, args, { env: cleanEnv(env), stdio: ['ignore', 'pipe', 'pipe'] })
+    this.process = spawn(program, args, { env: cleanEnv(env), stdio: ['ignore', 'pipe', 'pipe'] })
     this.exited = new Promise((resolve) => this.process.on('exit', (code, signal) => resolve({ code, signal })))
     for (const stream of [this.process.stdout, this.process.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => (this.output += text))
     }
   }
 
-  async ready() {
+  async ready(limit) {
     await until('start', async () => {
       if (this.process.exitCode !== null) throw new Error(`picobase ended with ${this.process.exitCode}: ${this.output}`)
       return fetch(this.url + '/api/v1/ready').then((r) => r.ok, () => false)
-    })
+    }, limit)
     this.publishable = /pbk_pub_\w+/.exec(this.output)?.[0]
     this.secret = /pbk_sec_\w+/.exec(this.output)?.[0]
   }

@@ -21,6 +21,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/picobase/picobase/internal/disk"
 )
 
 // DataDB is the name of the database without which a zip is no backup.
@@ -219,11 +221,14 @@ func EmptyFolder(folder string) error {
 // NeedSpace returns ErrNoSpace, with both figures, if the disk of the folder
 // has not the room for so many bytes and the Reserve.
 func NeedSpace(folder string, bytes int64) error {
-	free, err := freeSpace(folder)
+	free, _, err := disk.Space(folder)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil // the write itself will tell
+	}
 	if err != nil {
 		return fmt.Errorf("measure the disk: %w", err)
 	}
-	if need := bytes + Reserve; free < need {
+	if need := uint64(max(bytes, 0)) + Reserve; free < need {
 		const mb = 1 << 20
 		return fmt.Errorf("%w: %d MB are needed and %d MB are free", ErrNoSpace, (need+mb-1)/mb, free/mb)
 	}

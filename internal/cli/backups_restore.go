@@ -279,7 +279,7 @@ func restoreTo(ctx context.Context, c *Client, o backupsRestoreOptions, out, not
 	if o.JSON {
 		return printJSON(out, map[string]string{"id": s.ID, "dir": o.To})
 	}
-	fmt.Fprintf(notes, "Wrote %s to the folder %s. To open it: picobase serve --dir %s\n", s.ID, o.To, o.To)
+	fmt.Fprintf(notes, "Wrote %s to the folder %s. To look at it: picobase serve --dir %s, without a bucket (PICOBASE_S3_*)\n", s.ID, o.To, o.To)
 	return nil
 }
 

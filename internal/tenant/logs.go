@@ -12,7 +12,9 @@ import (
 // forwardLogs repeats PocketBase's log, which goes to a table, where operators
 // look. It follows the table's own batches, so it can be three seconds late.
 func forwardLogs(app core.App, logger *slog.Logger) {
-	app.OnModelAfterCreateSuccess(core.LogsTableName).Bind(&hook.Handler[*core.ModelEvent]{
+	// Not after success, which comes when the batch's transaction ends: PocketBase
+	// uses one model for all entries of a batch, and it holds the last one then.
+	app.OnModelCreateExecute(core.LogsTableName).Bind(&hook.Handler[*core.ModelEvent]{
 		Id: "picoForwardLogs",
 		Func: func(e *core.ModelEvent) error {
 			if entry, ok := e.Model.(*core.Log); ok && forOperators(entry) {

@@ -105,7 +105,8 @@ func (p *Plugin) post(e *core.RequestEvent) error {
 		snapshot, err := p.create(ctx, w)
 		if err == nil {
 			err = p.cfg.Record(e, "backup.created", snapshot.ID)
-		} else {
+		}
+		if isInternal(createFailure(err)) {
 			p.logger().Error("make a snapshot", "error", err)
 		}
 		made <- outcome{snapshot, err}
@@ -131,11 +132,16 @@ func (p *Plugin) post(e *core.RequestEvent) error {
 
 func createFailure(err error) error {
 	own := failure(err)
-	var native *router.ApiError
-	if errors.As(own, &native) && native.Status == http.StatusInternalServerError {
+	if isInternal(own) {
 		return httpapi.Error(errFailed.WithCause(err))
 	}
 	return own
+}
+
+// isInternal reports whether an error of the API is no fault of the client.
+func isInternal(err error) bool {
+	var native *router.ApiError
+	return errors.As(err, &native) && native.Status == http.StatusInternalServerError
 }
 
 func notFuture(at time.Time) error {

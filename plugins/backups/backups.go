@@ -254,6 +254,8 @@ func hint(err error) error {
 	return err
 }
 
+var errLocked = errors.New("another server is running on the folder")
+
 // lockFolder keeps a second server off the folder. The lock ends with the process.
 func (p *Plugin) lockFolder() error {
 	if err := os.MkdirAll(filepath.Dir(p.lock.Path()), 0o700); err != nil {
@@ -264,7 +266,7 @@ func (p *Plugin) lockFolder() error {
 		return fmt.Errorf("lock %s: %w", p.dir, err)
 	}
 	if !locked {
-		return fmt.Errorf("another server is running on the folder %s", p.dir)
+		return fmt.Errorf("%w %s", errLocked, p.dir)
 	}
 	return nil
 }

@@ -511,7 +511,7 @@ func TestSchedule(t *testing.T) {
 	// Nothing changes any more.
 	until(t, "rest", func() bool {
 		all, err := tt.plugin.vault.List(t.Context())
-		return err == nil && !tt.plugin.changedSince(all[0].At) && all[0].Status == snapshots.OK
+		return err == nil && !tt.plugin.changedSince(all[0].At) && all[0].Status == snapshots.OK && len(scheduled()) <= 2
 	})
 	before, since := scheduled(), time.Now()
 	until(t, "three seconds", func() bool { return time.Since(since) > 3*time.Second })

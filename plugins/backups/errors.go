@@ -29,6 +29,8 @@ var (
 		"Nothing has been replicated yet, so there are no moments to restore.")
 	errNoData = apierr.New(http.StatusConflict, "backup_no_data",
 		"There is no database in the data folder to make a backup of.")
+	errServed = apierr.New(http.StatusConflict, "folder_in_use",
+		"A server is running on this folder: restore through it with --url, or stop it first.")
 	errTakenOver = apierr.New(http.StatusServiceUnavailable, "replica_taken_over",
 		"Another server has taken over this project; this one does not accept writes any more.")
 	errOwnersOnly = apierr.New(http.StatusForbidden, "api_key_not_allowed",

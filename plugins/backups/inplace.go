@@ -22,10 +22,18 @@ type wish struct {
 	snapshot string
 }
 
-// begin notes a restore, unless another one is under way.
+// begin notes a restore, unless another one is under way or a server runs on
+// the folder of a command.
 func (p *Plugin) begin(w wish) (restore.Order, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if !p.serving.Load() {
+		if err := p.lockFolder(); errors.Is(err, errLocked) {
+			return restore.Order{}, errServed.WithCause(err)
+		} else if err != nil {
+			return restore.Order{}, err
+		}
+	}
 	if p.order != nil && (p.order.Status == restore.Preparing || p.order.Status == restore.Restarting) {
 		return restore.Order{}, errRestoreRuns
 	}
@@ -81,11 +89,6 @@ func (p *Plugin) run(ctx context.Context, order restore.Order) error {
 
 // prepare does all of a restore that can be done beside the present state.
 func (p *Plugin) prepare(ctx context.Context, order *restore.Order) error {
-	if !p.serving.Load() {
-		if err := p.lockFolder(); err != nil {
-			return fmt.Errorf("%w: restore through it with --url, or stop it first", err)
-		}
-	}
 	hasData := true
 	if _, err := os.Stat(filepath.Join(p.dir, "data.db")); errors.Is(err, fs.ErrNotExist) {
 		hasData = false

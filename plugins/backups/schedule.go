@@ -25,7 +25,7 @@ func (p *Plugin) startSchedules() error {
 	p.mu.Unlock()
 	p.reschedule()
 	p.goBack(func(ctx context.Context) {
-		if err := p.vault.Recover(ctx); err != nil {
+		if err := p.vault.Recover(ctx); err != nil && ctx.Err() == nil {
 			// The store may be away; what is left behind does no harm.
 			p.logger().Warn("tidy up after interrupted snapshots", "error", err)
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/filesystem"
@@ -33,6 +34,14 @@ func TestFetchedAnswersAreTheSame(t *testing.T) {
 	record := s.save(s.record("one", picture(), "many", []*filesystem.File{text(strings.Repeat("0123456789", 100)), svg},
 		"secret", text("for some")))
 	keys := s.keys(record)
+	yesterday := time.Now().Add(-24 * time.Hour) // Last-Modified counts in seconds
+	for _, key := range keys {
+		if err := os.Chtimes(s.path(key), yesterday, yesterday); err != nil {
+			t.Fatal(err)
+		}
+		delete(s.store.objects, key)
+	}
+	s.reconcile()
 
 	view := core.NewViewCollection("pics_view")
 	view.ViewQuery = "SELECT id, one FROM pics"

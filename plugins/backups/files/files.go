@@ -23,6 +23,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/picobase/picobase/internal/disk"
 	"github.com/picobase/picobase/internal/objectstore"
 	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/core"
@@ -34,7 +35,7 @@ const (
 	defaultRetention     = 7 * 24 * time.Hour
 	defaultUploadTimeout = 10 * time.Second
 
-	// patience is how long the store may take over any object, beside the time
+	// defaultPatience is how long the store may take over any object, beside the time
 	// that its size needs at slowestRate.
 	defaultPatience = 30 * time.Second
 	slowestRate     = 128 << 10 // bytes a second
@@ -150,7 +151,7 @@ func Register(app core.App, cfg Config) (*Plugin, error) {
 		wake:        make(chan struct{}, 1),
 		patience:    defaultPatience,
 		retryDelay:  minRetryDelay,
-		diskSpace:   diskSpace,
+		diskSpace:   disk.Space,
 		background:  newBackground(),
 	}
 	p.uploads.init(p)

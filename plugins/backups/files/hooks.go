@@ -109,9 +109,6 @@ func (p *Plugin) upload(e *core.RecordEvent) error {
 
 // uploadNow queues files and waits until each was tried, or for UploadTimeout.
 func (p *Plugin) uploadNow(keys []string) error {
-	if !p.enabled() {
-		return nil
-	}
 	wait := p.cfg.UploadTimeout
 	if p.uploads.isAway() {
 		wait = min(wait, awayTimeout)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/filesystem"
+	"github.com/pocketbase/pocketbase/tools/hook"
 )
 
 func TestSavedFilesAreStored(t *testing.T) {
@@ -136,7 +137,10 @@ func TestFailedSaveLeavesNothing(t *testing.T) {
 	if err := s.app.Save(record); err == nil {
 		t.Fatal("saved")
 	}
-	s.app.OnRecordCreateExecute("pics").BindFunc(func(*core.RecordEvent) error { return errors.New("no") })
+	s.app.OnRecordCreateExecute("pics").Bind(&hook.Handler[*core.RecordEvent]{
+		Priority: innermost + 1, // when the local file is there already
+		Func:     func(*core.RecordEvent) error { return errors.New("no") },
+	})
 	if err := s.app.Save(s.record("one", text("x"))); err == nil {
 		t.Fatal("saved")
 	}
@@ -172,8 +176,12 @@ func TestStoreAway(t *testing.T) {
 				}
 				return nil
 			})
+			began := time.Now()
 			if got := s.post("one", "hello", "many", "abc"); got.status != 200 {
 				t.Fatalf("status %d %s", got.status, got.body)
+			}
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("answered after %v", took)
 			}
 			status := s.Status()
 			if status.Pending != 2 || status.PendingBytes != 8 || status.OldestPending.IsZero() {
@@ -260,7 +268,17 @@ func TestPocketBaseS3(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// Queued by a stop, not by a failure: that is logged, and PocketBase's logger
+	// reads the settings without a lock.
+	s.stop()
+	queued := s.save(s.record("one", text("queued")))
 	toggle(true)
+	s.start()
+	s.settle()
+	if s.store.has(s.keys(queued)[0]) {
+		t.Error("uploaded what was queued")
+	}
+	s.store.forgetCalls()
 	if !s.Status().Disabled {
 		t.Error("not disabled")
 	}
@@ -279,9 +297,9 @@ func TestPocketBaseS3(t *testing.T) {
 	}
 
 	// Off again, and a reconcile makes up for what was not done.
-	s.start()
 	toggle(false)
 	eventually(t, "the fetch", func() bool { return s.isLocal(s.keys(before)[0]) })
+	eventually(t, "the upload", func() bool { return s.store.has(s.keys(queued)[0]) })
 	if s.Status().Disabled {
 		t.Error("still disabled")
 	}

@@ -347,7 +347,7 @@ func (p *Plugin) putOne(ctx context.Context, key string) (local bool, err error)
 	if err != nil {
 		return true, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // only read from
 	info, err := file.Stat()
 	if err != nil {
 		return true, err

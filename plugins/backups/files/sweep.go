@@ -147,7 +147,7 @@ func unpackMarks(packed []byte) (m marks, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }() // only read from
 	err = json.NewDecoder(r).Decode(&m)
 	return m, err
 }

@@ -195,26 +195,24 @@ func TestSweepInDoubt(t *testing.T) {
 		}
 	}
 	cases := []struct {
-		name       string
-		broken     func(*tenant)
-		mend       func(*tenant)
-		sweepsRest bool
+		name         string
+		broken, mend func(*tenant)
 	}{
-		{"list fails at once", failing("list", ""), nil, false},
-		{"list fails half way", failing("listed", "/zzz"), nil, false},
-		{"marks cannot be read", failing("get", marksKey), nil, false},
-		{"marks cannot be written", failing("put", marksKey), nil, false},
+		{"list fails at once", failing("list", ""), nil},
+		{"list fails half way", failing("listed", "/zzz"), nil},
+		{"marks cannot be read", failing("get", marksKey), nil},
+		{"marks cannot be written", failing("put", marksKey), nil},
 		{"records cannot be read", func(s *tenant) { s.exec("ALTER TABLE pics RENAME TO away") },
-			func(s *tenant) { s.exec("ALTER TABLE away RENAME TO pics") }, false},
+			func(s *tenant) { s.exec("ALTER TABLE away RENAME TO pics") }},
 		{"collections cannot be read", func(s *tenant) { s.exec("ALTER TABLE _collections RENAME TO away") },
-			func(s *tenant) { s.exec("ALTER TABLE away RENAME TO _collections") }, false},
+			func(s *tenant) { s.exec("ALTER TABLE away RENAME TO _collections") }},
 		{"database closed", func(s *tenant) { _ = s.app.ResetBootstrapState() },
 			func(s *tenant) {
 				if err := s.app.Bootstrap(); err != nil {
 					s.t.Fatal(err)
 				}
-			}, false},
-		{"list is not sorted", nil, nil, false},
+			}},
+		{"list is not sorted", nil, nil},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

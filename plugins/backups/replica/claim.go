@@ -32,8 +32,9 @@ type state struct {
 	Replica string `json:"replica"` // the replica's id
 	Owner   string `json:"owner"`   // this folder's own name, as in the lease
 
-	// Restored is set when the folder was restored from the replica and has not
-	// been served since: the last transaction that was there to restore.
+	// Restored is the last transaction of the replica that the database holds. It
+	// counts as long as the folder has no files of level 0 that tell the same: it
+	// was restored from the replica and nothing was replicated since.
 	Restored ltx.TXID `json:"restored,omitempty"`
 }
 
@@ -84,8 +85,12 @@ func (r *Replica) check(ctx context.Context, s state, remote ltx.TXID) error {
 	if s.Replica == "" || s.Replica != id {
 		return fmt.Errorf("%w: the replica was made from another folder. %s", ErrNotOurs, advice)
 	}
-	if s.Restored != 0 {
-		if remote != s.Restored {
+	local, err := r.localTXID()
+	if err != nil {
+		return err
+	}
+	if local == 0 && s.Restored != 0 {
+		if remote > s.Restored {
 			return fmt.Errorf("%w: the replica was written to after this folder was restored from it. %s", ErrNotOurs, advice)
 		}
 		return nil
@@ -99,10 +104,6 @@ func (r *Replica) check(ctx context.Context, s state, remote ltx.TXID) error {
 			return &HeldError{Host: doc.Host, PID: doc.PID, Expires: doc.Expires}
 		}
 		return fmt.Errorf("%w: since this folder was last served, the replica was taken over on %s. %s", ErrNotOurs, doc.Host, advice)
-	}
-	local, err := r.localTXID()
-	if err != nil {
-		return err
 	}
 	if local < remote {
 		return fmt.Errorf("%w: the replica (%s) is ahead of this folder (%s), which is an older copy. %s", ErrNotOurs, remote, local, advice)
@@ -148,6 +149,6 @@ func (r *Replica) adopt(ctx context.Context, s state) (state, error) {
 			return s, err
 		}
 	}
-	s.Replica, s.Restored = id, 0
+	s.Replica = id
 	return s, s.write(r.cfg.MetaDir)
 }

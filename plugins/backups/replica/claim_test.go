@@ -43,6 +43,30 @@ func TestClaimRestoresAnEmptyFolder(t *testing.T) {
 	}
 }
 
+// A process may be killed between its restore and the first time it replicates.
+func TestClaimAfterAKillBehindTheRestore(t *testing.T) {
+	t.Parallel()
+	store := newMemory()
+	first := newTenant(t, store).start()
+	first.write()
+	first.stop()
+
+	killed := newTenant(t, store, func(cfg *Config) { cfg.Interval = func() time.Duration { return time.Hour } }).start()
+	killed.write()
+	for range 2 { // also more than once
+		next := newTenant(t, store)
+		copyDir(t, killed.dir, next.dir)
+		if claim, err := next.replica.Claim(t.Context(), nil); err != nil || claim.Restored {
+			t.Fatalf("%+v, %v", claim, err)
+		}
+		killed = next
+	}
+	killed.start().stop()
+	if count, _ := rows(t, killed.restored(time.Time{})); count != 2 {
+		t.Errorf("%d rows", count)
+	}
+}
+
 func TestClaimOfANewTenantStartsEmpty(t *testing.T) {
 	t.Parallel()
 	tn := newTenant(t, newMemory())

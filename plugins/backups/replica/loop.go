@@ -121,12 +121,8 @@ func (w *walWatch) forget() { w.at = time.Time{} }
 
 // uploadLoop brings the files of level 0 to the store, in order.
 func (r *Replica) uploadLoop(ctx context.Context, wake <-chan struct{}) {
-	var backoff time.Duration
+	var wait, backoff time.Duration // at first for what the last process left
 	for {
-		wait := fullSync
-		if backoff > 0 {
-			wait = backoff
-		}
 		select {
 		case <-ctx.Done():
 			return
@@ -141,13 +137,14 @@ func (r *Replica) uploadLoop(ctx context.Context, wake <-chan struct{}) {
 		case ctx.Err() != nil || errors.Is(err, ErrLost):
 			return
 		case err == nil:
-			backoff = 0
+			wait, backoff = fullSync, 0
 			continue
 		}
 		if backoff == 0 {
 			r.cfg.Logger.Warn("replication is behind", "error", err)
 		}
 		backoff = min(max(2*backoff, minBackoff), maxBackoff)
+		wait = backoff
 		if err := r.boundPending(ctx); err != nil {
 			r.cfg.Logger.Error("what waits for replication could not be merged", "error", err)
 		}

@@ -148,14 +148,13 @@ func (r *Replica) Claim(ctx context.Context, progress func(done, total int64)) (
 	case err == nil:
 	case hasDatabase && s.Replica != "" && !errors.As(err, &held) && !errors.Is(err, ErrNotOurs) && ctx.Err() == nil:
 		claim.Away = err
-		return claim, nil
 	case hasDatabase:
 		return claim, err
 	default:
 		return claim, fmt.Errorf("find out whether there is a replica to restore: %w", err)
 	}
 	if hasDatabase {
-		return claim, nil
+		return claim, r.resume(ctx, s)
 	}
 	_, err = r.Restore(ctx, r.cfg.Path, time.Time{}, progress)
 	if errors.Is(err, ErrNothing) {
@@ -210,7 +209,7 @@ func (r *Replica) claimFor(ctx context.Context, s *state, hasDatabase bool) erro
 			return err
 		}
 	}
-	if !hasDatabase || remote == 0 || s.Restored != 0 {
+	if !hasDatabase || remote == 0 {
 		// Positions of another life of the folder or of the replica would leave a gap.
 		if err := os.RemoveAll(r.ltxDir()); err != nil {
 			return err
@@ -218,6 +217,13 @@ func (r *Replica) claimFor(ctx context.Context, s *state, hasDatabase bool) erro
 	}
 	if err := r.lease.acquire(ctx, r.cfg.TakeOver); err != nil {
 		return err
+	}
+	if !hasDatabase {
+		// What will be restored, noted before: a kill may follow at once. Asked for
+		// again, for the lease may have been waited for.
+		if s.Restored, err = r.client.newest(ctx); err != nil {
+			return err
+		}
 	}
 	*s, err = r.adopt(ctx, *s)
 	if err != nil {

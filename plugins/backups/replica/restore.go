@@ -160,5 +160,5 @@ func (r *Replica) MarkRestored(ctx context.Context) error {
 		return err
 	}
 	s.Replica, s.Restored = id, newest
-	return s.write(r.cfg.MetaDir)
+	return errors.Join(os.RemoveAll(r.ltxDir()), s.write(r.cfg.MetaDir))
 }

@@ -104,6 +104,9 @@ func (a *Area) Commit(order Order, whole bool) error {
 	if err != nil {
 		return err
 	}
+	// A backup that stock PocketBase made of a folder of PicoBase holds PicoBase's
+	// own folder too, and this area in it.
+	fresh = slices.DeleteFunc(fresh, isOwn)
 	if !slices.Contains(fresh, "data.db") {
 		return errors.New("the new state has no data.db")
 	}
@@ -126,8 +129,12 @@ func (a *Area) Commit(order Order, whole bool) error {
 
 // stays reports whether an entry of the data folder is none of the state that a
 // backup holds.
-func stays(name string) bool {
-	return strings.HasPrefix(name, ".") || strings.HasPrefix(name, "auxiliary.db") || name == "backups" || name == "lost+found"
+func stays(name string) bool { return isOwn(name) || strings.HasPrefix(name, "auxiliary.db") }
+
+// isOwn reports whether an entry belongs to the folder itself, whatever state
+// its project is in.
+func isOwn(name string) bool {
+	return strings.HasPrefix(name, ".") || name == "backups" || name == "lost+found"
 }
 
 func names(dir string) ([]string, error) {

@@ -362,6 +362,31 @@ func TestBegin(t *testing.T) {
 	}
 }
 
+// A backup that stock PocketBase made of a folder that PicoBase had served.
+func TestOwnFoldersInABackup(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	folder(t, dir, func(core.App) {})
+	earlier := copyOf(t, filepath.Join(dir, "data.db"))
+	kept := filepath.Join(dir, Folder, "replica", "state.json")
+	if err := os.MkdirAll(filepath.Dir(kept), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(kept, []byte("present"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	order(t, dir, earlier, true, ".pico/replica/state.json", "backups/old.zip", "storage/a")
+	if done := carry(t, dir); done == nil || done.Status != Done {
+		t.Errorf("the restore is %+v", done)
+	}
+	if content, err := os.ReadFile(kept); string(content) != "present" {
+		t.Errorf("what belongs to the folder became %q (%v)", content, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "storage", "a")); err != nil {
+		t.Error(err)
+	}
+}
+
 // A present that is damaged must not keep anybody from a restore.
 func TestDamagedPresent(t *testing.T) {
 	t.Parallel()
