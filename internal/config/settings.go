@@ -161,6 +161,10 @@ type JSHooks struct {
 	// MaxVMs is how many calls run at once; more wait (default 8, 1 to 256).
 	MaxVMs int `json:"maxVMs"`
 
+	// AllowedPrivateHosts lists host names, addresses and networks that $http.send
+	// may reach although they are not of the public internet (default none).
+	AllowedPrivateHosts []string `json:"allowedPrivateHosts"`
+
 	// LogRetentionDays is the age in days at which what hooks logged is deleted
 	// (default 7, 1 to 90).
 	LogRetentionDays int `json:"logRetentionDays"`
@@ -188,7 +192,7 @@ func Default() *Settings {
 			Snapshots:   Snapshots{Schedule: "0 */6 * * *", TimeZone: "UTC", Keep: 28, KeepDays: 30},
 			Drill:       Drill{Schedule: "0 4 * * 0"},
 		},
-		JSHooks: JSHooks{Enabled: true, TimeoutMS: 1000, MemoryMB: 128, MaxVMs: 8, LogRetentionDays: 7},
+		JSHooks: JSHooks{Enabled: true, TimeoutMS: 1000, MemoryMB: 128, MaxVMs: 8, AllowedPrivateHosts: []string{}, LogRetentionDays: 7},
 		Auth:    Auth{RedirectURLs: []string{}},
 	}
 }

@@ -77,6 +77,8 @@ func TestPatchNamesTheField(t *testing.T) {
 		`{"jshooks":{"timeoutMs":9}}`:                             "jshooks.timeoutMs",
 		`{"jshooks":{"timeoutMs":30001}}`:                         "jshooks.timeoutMs",
 		`{"jshooks":{"memoryMB":15}}`:                             "jshooks.memoryMB",
+		`{"jshooks":{"allowedPrivateHosts":["http://x"]}}`:        "jshooks.allowedPrivateHosts",
+		`{"jshooks":{"allowedPrivateHosts":["10.0.0.300"]}}`:      "jshooks.allowedPrivateHosts",
 		`{"jshooks":{"maxVMs":0}}`:                                "jshooks.maxVMs",
 		`{"jshooks":{"logRetentionDays":91}}`:                     "jshooks.logRetentionDays",
 		`{"auth":{"redirectURLs":["app"]}}`:                       "auth.redirectURLs",

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -153,6 +154,15 @@ func (b Backups) validate() error {
 }
 
 func (h JSHooks) validate() error {
+	const hosts = "jshooks.allowedPrivateHosts"
+	if len(h.AllowedPrivateHosts) > maxList {
+		return tooMany(hosts)
+	}
+	for _, entry := range h.AllowedPrivateHosts {
+		if _, err := ParsePrefix(entry); err != nil && !plainHost.MatchString(entry) {
+			return apierr.Invalid(hosts, fmt.Sprintf("%q is not a host name, address or network; write it as localhost, 127.0.0.1 or 10.0.0.0/8, without a port.", entry))
+		}
+	}
 	return cmp.Or(
 		between("jshooks.timeoutMs", h.TimeoutMS, 10, 30_000, "milliseconds"),
 		between("jshooks.memoryMB", h.MemoryMB, 16, 4096, "megabytes"),
@@ -160,6 +170,10 @@ func (h JSHooks) validate() error {
 		between("jshooks.logRetentionDays", h.LogRetentionDays, 1, 90, "days"),
 	)
 }
+
+// plainHost is a name such as localhost or mail.internal. A last label of digits
+// would be an address that is written wrongly.
+var plainHost = regexp.MustCompile(`^(?i:[a-z0-9_-]+\.)*(?i:[a-z_][a-z0-9_-]*)\.?$`)
 
 // schedule checks a cron expression. Time zones have a setting of their own.
 func schedule(field, expression string) error {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/picobase/picobase/hooks"
 	"github.com/picobase/picobase/internal/config"
+	"github.com/picobase/picobase/internal/guard"
 	"github.com/picobase/picobase/internal/httpapi"
 	"github.com/picobase/picobase/internal/scope"
 	"github.com/picobase/picobase/internal/token"
@@ -217,7 +218,9 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 		return err
 	}
 	t.jshooks, err = jshooks.Register(app, jshooks.Config{
-		Settings: current, Dir: t.cfg.HooksDir, Watch: t.cfg.HooksWatch, Transact: transact, Metrics: metrics, Logger: t.cfg.Logger,
+		Settings: current, Dir: t.cfg.HooksDir, Watch: t.cfg.HooksWatch,
+		Transport: guard.Transport(func() []string { return current().JSHooks.AllowedPrivateHosts }),
+		Transact:  transact, Metrics: metrics, Logger: t.cfg.Logger,
 		StillAllowed: func(e *core.RequestEvent) bool { return t.keys.StillAllows(e, scope.Hooks) },
 		Record: func(tx core.App, e *core.RequestEvent, act jshooks.Act) error {
 			return auditPlugin.Record(tx, e, audit.Entry{

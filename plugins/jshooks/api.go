@@ -46,25 +46,9 @@ type versionList struct {
 }
 
 type running struct {
-	Version string     `json:"version"`
-	Since   time.Time  `json:"since"`
-	Hooks   []hookView `json:"hooks"`
-}
-
-// hookView is one hook, route or job that a version has registered.
-type hookView struct {
-	Kind string `json:"kind"`
-	Name string `json:"name"`
-	File string `json:"file"`
-	Line int    `json:"line"`
-}
-
-func viewHooks(infos []engine.HookInfo) []hookView {
-	views := make([]hookView, 0, len(infos))
-	for _, info := range infos {
-		views = append(views, hookView{info.Kind, info.Name, info.File, info.Line})
-	}
-	return views
+	Version string            `json:"version"`
+	Since   time.Time         `json:"since"`
+	Hooks   []engine.HookInfo `json:"hooks"`
 }
 
 func (p *Plugin) list(e *core.RequestEvent) error {
@@ -83,7 +67,7 @@ func (p *Plugin) list(e *core.RequestEvent) error {
 		}
 	}
 	if now.version != "" {
-		answer.Running = &running{now.version, now.since, viewHooks(now.hooks)}
+		answer.Running = &running{now.version, now.since, now.hooks}
 	}
 	return e.JSON(http.StatusOK, answer)
 }
@@ -119,8 +103,13 @@ func (p *Plugin) dryRun(e *core.RequestEvent, w wish) error {
 		return httpapi.Error(invalid(found))
 	}
 	return e.JSON(http.StatusOK, map[string]any{
-		"dryRun": true, "sha256": sum, "files": len(w.files), "size": sizeOf(w.files), "hooks": viewHooks(generation.Hooks()),
+		"dryRun": true, "sha256": sum, "files": len(w.files), "size": sizeOf(w.files), "hooks": listed(generation),
 	})
+}
+
+// listed is never null in JSON.
+func listed(generation *engine.Generation) []engine.HookInfo {
+	return append([]engine.HookInfo{}, generation.Hooks()...)
 }
 
 // versionFiles is one version with its files.

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/picobase/picobase/internal/hookfiles"
+	"github.com/picobase/picobase/plugins/jshooks/engine"
 )
 
 func TestUpload(t *testing.T) {
@@ -44,7 +45,7 @@ func TestUpload(t *testing.T) {
 		t.Errorf("stored only: %+v", kept)
 	}
 	dry := f.call(http.MethodPost, "/api/v1/hooks", map[string]any{"files": map[string]string{"main.pb.js": slugHook("four")}, "dryRun": true})
-	var found struct{ Hooks []hookView }
+	var found struct{ Hooks []engine.HookInfo }
 	dry.into(t, &found)
 	if dry.status != http.StatusOK || len(found.Hooks) != 1 || len(f.list().Items) != 3 || f.slug() != "two" {
 		t.Errorf("dry run: %+v", dry)

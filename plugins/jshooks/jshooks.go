@@ -123,12 +123,10 @@ func Register(app core.App, cfg Config) (*Plugin, error) {
 	if p.metrics, err = newMetrics(cfg.Metrics, p); err != nil {
 		return nil, fmt.Errorf("jshooks: %w", err)
 	}
-	bounds := cfg.Settings().JSHooks
 	p.engine, err = engine.New(engine.Config{
 		App:         app,
-		CallTimeout: time.Duration(bounds.TimeoutMS) * time.Millisecond,
-		MaxVMs:      bounds.MaxVMs,
-		MemoryLimit: int64(bounds.MemoryMB) << 20,
+		CallTimeout: func() time.Duration { return time.Duration(cfg.Settings().JSHooks.TimeoutMS) * time.Millisecond },
+		MemoryLimit: func() int64 { return int64(cfg.Settings().JSHooks.MemoryMB) << 20 },
 		Transport:   cfg.Transport,
 		Secrets:     p.secrets.get,
 		Log:         p.log,

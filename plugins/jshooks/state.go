@@ -111,7 +111,7 @@ func (p *Plugin) run(generation *engine.Generation, version string) {
 	p.engine.Activate(generation)
 	next := &status{version: version, since: time.Now().UTC(), problems: p.status.Load().of(sourceFolder)}
 	if generation != nil {
-		next.hooks = generation.Hooks()
+		next.hooks = listed(generation)
 		p.logger().Info("hooks in force", "version", version, "hooks", len(next.hooks))
 	}
 	p.status.Store(next)

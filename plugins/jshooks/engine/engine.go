@@ -25,14 +25,18 @@ type Entry struct {
 	Version, RequestID string
 }
 type HookInfo struct {
-	Kind, Name, File string
-	Line             int
+	Kind     string   `json:"kind"`
+	Name     string   `json:"name"`
+	Tags     []string `json:"tags,omitempty"`
+	Schedule string   `json:"schedule,omitempty"`
+	File     string   `json:"file"`
+	Line     int      `json:"line"`
 }
 type Config struct {
 	App         core.App
-	CallTimeout time.Duration
+	CallTimeout func() time.Duration
 	MaxVMs      int
-	MemoryLimit int64
+	MemoryLimit func() int64
 	MaxResponse int64
 	Transport   http.RoundTripper
 	Secrets     func(name string) (string, bool)
@@ -53,5 +57,5 @@ func (e *Engine) Compile(_ context.Context, version string, b Bundle) (*Generati
 }
 func (e *Engine) Activate(g *Generation)          {}
 func (e *Engine) Close(ctx context.Context) error { return nil }
-func (g *Generation) Hooks() []HookInfo           { return nil }
+func (g *Generation) Hooks() []HookInfo           { return []HookInfo{} }
 func Types() []byte                               { return []byte("declare const $app: any\n") }
