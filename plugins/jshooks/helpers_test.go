@@ -63,6 +63,7 @@ type options struct {
 	watch   bool
 	allowed func(*core.RequestEvent) bool
 	idle    bool // not started: a command on the folder
+	network http.RoundTripper
 }
 
 func newFixture(t *testing.T, o options) *fixture {
@@ -74,7 +75,7 @@ func newFixture(t *testing.T, o options) *fixture {
 	app := core.NewBaseApp(core.BaseAppConfig{DataDir: o.dataDir, EncryptionEnv: "PICO_TEST_ENCRYPTION"})
 	var err error
 	f.Plugin, err = Register(app, Config{
-		Settings: func() *config.Settings { return f.settings }, Dir: o.dir, Watch: o.watch, StillAllowed: o.allowed,
+		Settings: func() *config.Settings { return f.settings }, Dir: o.dir, Watch: o.watch, StillAllowed: o.allowed, Transport: o.network,
 		Logger: slog.New(slog.NewTextHandler(f.log, nil)),
 		Record: func(_ core.App, _ *core.RequestEvent, act Act) error {
 			f.mu.Lock()
@@ -124,8 +125,14 @@ func (f *fixture) serve(o options) {
 		}
 		return err
 	}})
-	f.Routes(r)
-	mux, err := r.BuildMux()
+	// As apis.Serve does: the engine puts hooks' own routes into the router then.
+	var mux http.Handler
+	event := &core.ServeEvent{App: f.app, Router: r}
+	err = f.app.OnServe().Trigger(event, func(e *core.ServeEvent) (err error) {
+		f.Routes(e.Router)
+		mux, err = e.Router.BuildMux()
+		return err
+	})
 	if err != nil {
 		f.t.Fatal(err)
 	}

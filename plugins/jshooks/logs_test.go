@@ -202,13 +202,13 @@ func TestLogStream(t *testing.T) {
 func TestConsole(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
-	f.push("onRecordCreate((e) => {\n  console.warn('hello', e.record.get('title'))\n  e.next()\n}, 'posts')\n")
+	f.push("onRecordCreateRequest((e) => {\n  console.warn('hello', e.record.get('title'))\n  e.next()\n}, 'posts')\n")
 	f.send(http.MethodPost, "/api/collections/posts/records", "application/json", []byte(`{"title":"x"}`), "X-Request-Id", "request-7")
 	list := f.readLog("requestId=request-7")
 	if len(list.Items) != 1 {
 		t.Fatalf("%+v", list)
 	}
-	if e := list.Items[0]; e.Message != "hello x" || e.Level != "warn" || e.Version != "1" || e.File != "main.pb.js" || e.Line != 2 || !strings.HasPrefix(e.Hook, "onRecordCreate") {
+	if e := list.Items[0]; e.Message != "hello x" || e.Level != "warn" || e.Version != "1" || e.File != "main.pb.js" || e.Line != 2 || e.Hook != "onRecordCreateRequest" {
 		t.Errorf("%+v", e)
 	}
 }
