@@ -1,6 +1,7 @@
 package jshooks
 
 import (
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -199,7 +200,7 @@ func TestNumberTaken(t *testing.T) {
 	if err := insertVersion(f.app, v, content); err != nil {
 		t.Fatal(err)
 	}
-	if err := insertVersion(f.app, v, content); err != errTaken {
+	if err := insertVersion(f.app, v, content); !errors.Is(err, errTaken) {
 		t.Errorf("got %v, want errTaken", err)
 	}
 }

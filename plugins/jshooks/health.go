@@ -18,7 +18,7 @@ func (p *Plugin) Check(context.Context) (f Finding, ok bool) {
 	now := p.status.Load()
 	f.Values = map[string]any{"version": now.version, "hooks": len(now.hooks)}
 	switch {
-	case len(now.of("version")) > 0:
+	case len(now.of(sourceVersion)) > 0:
 		f.Degraded, f.Message = true, "The active version of the JavaScript hooks cannot be loaded; see picobase hooks list."
 	case len(now.of(sourceFolder)) > 0:
 		f.Degraded, f.Message = true, "The folder of JavaScript hooks cannot be loaded; see picobase hooks list."

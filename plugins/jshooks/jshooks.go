@@ -95,8 +95,9 @@ type Plugin struct {
 
 	// changing is held by whoever changes what is stored or what runs.
 	changing sync.Mutex
-	serving  bool  // a server: hooks run
-	applied  state // what was put in force last
+	serving  bool      // a server: hooks run
+	applied  state     // what was put in force last
+	retry    time.Time // when to try again what could not be
 }
 
 // Register checks the configuration and makes the engine.

@@ -5,12 +5,16 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/picobase/picobase/plugins/jshooks/engine"
 	"github.com/pocketbase/pocketbase/core"
 )
+
+// retryInterval is how soon a version that could not be loaded is tried again.
+const retryInterval = 10 * time.Second
 
 // state is what says which hooks are to run. It changes whenever somebody,
 // perhaps another process, wants others.
@@ -71,7 +75,8 @@ func (p *Plugin) apply(ctx context.Context) error {
 		}
 		p.applied.secrets = want.secrets
 	}
-	if want == p.applied {
+	failing := len(p.status.Load().of(sourceVersion)) > 0
+	if want == p.applied && !(failing && time.Now().After(p.retry)) {
 		return nil
 	}
 	if !want.enabled || want.active == 0 {
@@ -87,7 +92,9 @@ func (p *Plugin) apply(ctx context.Context) error {
 	generation, found := p.compile(ctx, id, files)
 	p.applied = want
 	if len(found) > 0 {
-		p.blame("version", id, found)
+		// What is busy or short of memory now may load later.
+		p.retry = time.Now().Add(retryInterval)
+		p.blame(sourceVersion, id, found)
 		return nil
 	}
 	p.run(generation, id)
@@ -128,7 +135,11 @@ func (p *Plugin) blame(source, version string, found []engine.Problem) {
 		}
 	}
 	for _, f := range problemsOf(found) {
-		next.problems = append(next.problems, loadProblem{source, version, f})
+		problem := loadProblem{source, version, f}
+		next.problems = append(next.problems, problem)
+		if slices.Contains(present.problems, problem) {
+			continue // the operator knows
+		}
 		p.logger().Error("hooks not loaded", "source", source, "version", version,
 			"at", fmt.Sprintf("%s:%d:%d", f.File, f.Line, f.Column), "problem", f.Message)
 	}

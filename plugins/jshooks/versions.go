@@ -28,6 +28,8 @@ const (
 
 	sourceUpload = "upload"
 	sourceFolder = "folder"
+
+	sourceVersion = "version" // of a problem
 )
 
 // Version is one state of the hooks.
