@@ -134,6 +134,9 @@ func listHooks(ctx context.Context, c *Client, asJSON bool, now time.Time, out, 
 	case state.Active == nil:
 		fmt.Fprintln(notes, "No version is active.")
 	}
+	if c.local && state.Active != nil {
+		fmt.Fprintln(notes, "Whether a running server could load it is known to the server: ask with --url.")
+	}
 	for _, problem := range state.Problems {
 		where := "the folder"
 		if problem.Source == "version" {

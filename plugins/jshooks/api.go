@@ -38,7 +38,8 @@ type versionList struct {
 	Items []Version `json:"items"`
 
 	// Active is the version that is to run, Running the one that does: they differ
-	// when the active one cannot be loaded, or hooks are off in the settings.
+	// when the active one cannot be loaded, or hooks are off in the settings. A
+	// command on the folder runs nothing and knows of no problems.
 	Active   *string       `json:"active"`
 	Running  *running      `json:"running"`
 	Enabled  bool          `json:"enabled"`

@@ -19,9 +19,9 @@ func (p *Plugin) Check(context.Context) (f Finding, ok bool) {
 	f.Values = map[string]any{"version": now.version, "hooks": len(now.hooks)}
 	switch {
 	case len(now.of(sourceVersion)) > 0:
-		f.Degraded, f.Message = true, "The active version of the JavaScript hooks cannot be loaded; see picobase hooks list."
+		f.Degraded, f.Message = true, "The active version of the JavaScript hooks cannot be loaded; the server's log and picobase hooks list --url say why."
 	case len(now.of(sourceFolder)) > 0:
-		f.Degraded, f.Message = true, "The folder of JavaScript hooks cannot be loaded; see picobase hooks list."
+		f.Degraded, f.Message = true, "The folder of JavaScript hooks cannot be loaded; the server's log and picobase hooks list --url say why."
 	}
 	return f, true
 }
