@@ -5,8 +5,9 @@
 //   picobase hooks secrets set MAIL_URL <<< https://mail.example.com/welcome
 //   picobase hooks secrets set MAIL_TOKEN < token.txt
 //
-// Webhooks do this too, retry for a day, and need no code. A hook is for what
-// depends on the record.
+// The call counts as time of the hook (jshooks.timeoutMs): a service that is slower
+// ends the hook, and the client is told so although the sign-up stands. Such a
+// service is better told by a job that looks for new users.
 
 onRecordAfterCreateSuccess((e) => {
   e.next()
@@ -16,7 +17,6 @@ onRecordAfterCreateSuccess((e) => {
       url: $secrets.get('MAIL_URL'),
       headers: { 'content-type': 'application/json', authorization: 'Bearer ' + $secrets.get('MAIL_TOKEN') },
       body: JSON.stringify({ to: e.record.getString('email'), name: e.record.getString('name') }),
-      timeout: 5,
     })
     if (answer.statusCode >= 300) {
       console.error('the mailing service answered', answer.statusCode)
