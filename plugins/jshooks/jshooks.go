@@ -127,6 +127,7 @@ func Register(app core.App, cfg Config) (*Plugin, error) {
 	p.engine, err = engine.New(engine.Config{
 		App:         app,
 		CallTimeout: func() time.Duration { return time.Duration(cfg.Settings().JSHooks.TimeoutMS) * time.Millisecond },
+		MaxVMs:      func() int { return cfg.Settings().JSHooks.MaxVMs },
 		MemoryLimit: func() int64 { return int64(cfg.Settings().JSHooks.MemoryMB) << 20 },
 		Transport:   cfg.Transport,
 		Secrets:     p.secrets.get,
