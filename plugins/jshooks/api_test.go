@@ -289,12 +289,10 @@ func TestDisabled(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
 	f.push(slugHook("one"))
-	off := *f.settings
+	on := f.settings.Load()
+	off := *on
 	off.JSHooks.Enabled = false
-	f.changing.Lock() // the poll reads the settings
-	on := f.settings
-	f.settings = &off
-	f.changing.Unlock()
+	f.settings.Store(&off)
 	eventually(t, "the end of the hooks", func() bool { return f.slug() == "" })
 	if list := f.list(); list.Enabled || *list.Active != "1" || list.Running != nil {
 		t.Errorf("%+v", list)
@@ -302,9 +300,7 @@ func TestDisabled(t *testing.T) {
 	if _, ok := f.Check(t.Context()); ok {
 		t.Error("the health check looks at hooks that are off")
 	}
-	f.changing.Lock()
-	f.settings = on
-	f.changing.Unlock()
+	f.settings.Store(on)
 	eventually(t, "the return of the hooks", func() bool { return f.slug() == "one" })
 }
 

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,7 +33,7 @@ type fixture struct {
 	*Plugin
 	t        *testing.T
 	url      string
-	settings *config.Settings
+	settings atomic.Pointer[config.Settings]
 	log      *syncBuffer // the operator's
 
 	mu   sync.Mutex
@@ -71,11 +72,12 @@ func newFixture(t *testing.T, o options) *fixture {
 	if o.dataDir == "" {
 		o.dataDir = t.TempDir()
 	}
-	f := &fixture{t: t, settings: config.Default(), log: &syncBuffer{}}
+	f := &fixture{t: t, log: &syncBuffer{}}
+	f.settings.Store(config.Default())
 	app := core.NewBaseApp(core.BaseAppConfig{DataDir: o.dataDir, EncryptionEnv: "PICO_TEST_ENCRYPTION"})
 	var err error
 	f.Plugin, err = Register(app, Config{
-		Settings: func() *config.Settings { return f.settings }, Dir: o.dir, Watch: o.watch, StillAllowed: o.allowed, Transport: o.network,
+		Settings: f.settings.Load, Dir: o.dir, Watch: o.watch, StillAllowed: o.allowed, Transport: o.network,
 		Logger: slog.New(slog.NewTextHandler(f.log, nil)),
 		Record: func(_ core.App, _ *core.RequestEvent, act Act) error {
 			f.mu.Lock()
