@@ -76,7 +76,7 @@ func (p *Plugin) apply(ctx context.Context) error {
 		p.applied.secrets = want.secrets
 	}
 	failing := len(p.status.Load().of(sourceVersion)) > 0
-	if want == p.applied && !(failing && time.Now().After(p.retry)) {
+	if want == p.applied && (!failing || time.Now().Before(p.retry)) {
 		return nil
 	}
 	if !want.enabled || want.active == 0 {
