@@ -48,24 +48,24 @@ var appClass *class
 func init() {
 	appClass = &class{name: "App", methods: merge(map[string]method{
 		"findRecordById": appMethod(func(app core.App, a args) (any, error) {
-			return app.FindRecordById(a.collection(app, 0), a.str(1))
+			return app.FindRecordById(a.collection(app), a.str(1))
 		}),
 		"findRecordsByIds": appMethod(func(app core.App, a args) (any, error) {
-			return app.FindRecordsByIds(a.collection(app, 0), a.strs(1))
+			return app.FindRecordsByIds(a.collection(app), a.strs(1))
 		}),
 		"findAllRecords": appMethod(func(app core.App, a args) (any, error) {
 			var records []*core.Record
-			q := app.RecordQuery(a.collection(app, 0))
+			q := app.RecordQuery(a.collection(app))
 			for _, e := range a.expressions(1) {
 				q.AndWhere(e)
 			}
 			return records, limited(q.WithContext(a.m.call.ctx).Limit(maxRecords+1).All(&records), &records)
 		}),
 		"findFirstRecordByData": appMethod(func(app core.App, a args) (any, error) {
-			return app.FindFirstRecordByData(a.collection(app, 0), a.str(1), a.value(2))
+			return app.FindFirstRecordByData(a.collection(app), a.str(1), a.value(2))
 		}),
 		"findRecordsByFilter": appMethod(func(app core.App, a args) (any, error) {
-			c := a.collection(app, 0)
+			c := a.collection(app)
 			limit := int(a.int(3))
 			if limit <= 0 || limit > maxRecords {
 				limit = maxRecords + 1
@@ -74,13 +74,13 @@ func init() {
 			return records, limited(err, &records)
 		}),
 		"findFirstRecordByFilter": appMethod(func(app core.App, a args) (any, error) {
-			return app.FindFirstRecordByFilter(a.collection(app, 0), a.filter(app, 1), a.params(2)...)
+			return app.FindFirstRecordByFilter(a.collection(app), a.filter(app, 1), a.params(2)...)
 		}),
 		"countRecords": appMethod(func(app core.App, a args) (any, error) {
-			return app.CountRecords(a.collection(app, 0), a.expressions(1)...)
+			return app.CountRecords(a.collection(app), a.expressions(1)...)
 		}),
 		"findAuthRecordByEmail": appMethod(func(app core.App, a args) (any, error) {
-			return app.FindAuthRecordByEmail(a.collection(app, 0), a.str(1))
+			return app.FindAuthRecordByEmail(a.collection(app), a.str(1))
 		}),
 		"findAuthRecordByToken": appMethod(func(app core.App, a args) (any, error) {
 			r, err := app.FindAuthRecordByToken(a.str(0), a.strs(1)...)
@@ -89,9 +89,9 @@ func init() {
 			}
 			return r, err
 		}),
-		"findCollectionByNameOrId": appMethod(func(app core.App, a args) (any, error) { return a.collection(app, 0), nil }),
+		"findCollectionByNameOrId": appMethod(func(app core.App, a args) (any, error) { return a.collection(app), nil }),
 		"findCachedCollectionByNameOrId": appMethod(func(app core.App, a args) (any, error) {
-			return a.collection(app, 0), nil
+			return a.collection(app), nil
 		}),
 		"findAllCollections": appMethod(func(app core.App, a args) (any, error) {
 			all, err := app.FindAllCollections(a.strs(0)...)
@@ -139,7 +139,7 @@ func init() {
 		"logger":          appMethod(func(core.App, args) (any, error) { return wrapped{loggerClass, loggerFields(nil)}, nil }),
 		"db":              appMethod(func(app core.App, _ args) (any, error) { return wrapped{dbClass, app}, nil }),
 		"recordQuery": appMethod(func(app core.App, a args) (any, error) {
-			return wrapped{queryClass, &selection{app: app, q: app.RecordQuery(a.collection(app, 0)).WithContext(a.m.call.ctx), records: true}}, nil
+			return wrapped{queryClass, &selection{app: app, q: app.RecordQuery(a.collection(app)).WithContext(a.m.call.ctx), records: true}}, nil
 		}),
 		"settings":      appMethod(func(app core.App, _ args) (any, error) { return wrapped{settingsClass, app}, nil }),
 		"newMailClient": appMethod(func(app core.App, _ args) (any, error) { return wrapped{mailClientClass, app}, nil }),
@@ -200,15 +200,15 @@ func runInTransaction(m *machine, v any, a args) (any, error) {
 	})
 }
 
-// collection resolves a name, an id or a façade to a collection that hooks may use.
-func (a args) collection(app core.App, i int) *core.Collection {
-	if f := unwrap(a.at(i)); f != nil {
+// collection resolves the first argument, a name, an id or a façade to a collection that hooks may use.
+func (a args) collection(app core.App) *core.Collection {
+	if f := unwrap(a.at(0)); f != nil {
 		f.alive()
 		if c, ok := f.value.(*core.Collection); ok && !system(c) {
 			return c
 		}
 	}
-	c, err := app.FindCachedCollectionByNameOrId(a.str(i))
+	c, err := app.FindCachedCollectionByNameOrId(a.str(0))
 	a.m.check(err)
 	if system(c) {
 		a.m.throw(fmt.Errorf("%q: %w", c.Name, errSystem))

@@ -107,7 +107,7 @@ func (m *machine) run(t target, parent *call, fn func(c *call) error) (err error
 		}
 	}()
 	err = fn(c)
-	if parent == nil && errors.As(err, &aborted) && aborted.value != http.ErrAbortHandler {
+	if parent == nil && errors.As(err, &aborted) && aborted.value != http.ErrAbortHandler { //nolint:errorlint // a panic's value, not an error
 		aborted = nil
 	}
 	return err
@@ -241,7 +241,7 @@ func (c *call) failure(err error) error {
 		}
 	}
 	message, file, line, _ := c.m.describe(err)
-	result := err
+	var result error
 	var linked *linkedError
 	var interrupted *goja.InterruptedError
 	var overflow *goja.StackOverflowError

@@ -181,8 +181,7 @@ func (m *machine) toGoAt(v goja.Value, depth int, left *int) any {
 	}
 	if f := unwrap(v); f != nil {
 		f.alive()
-		switch value := f.value.(type) {
-		case *types.DateTime:
+		if value, ok := f.value.(*types.DateTime); ok {
 			return *value
 		}
 		return f.value

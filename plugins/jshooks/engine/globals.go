@@ -191,7 +191,7 @@ func (m *machine) construct(name string, c *class, make func(a args) any) {
 func (m *machine) constructors() {
 	m.construct("Record", recordClass, func(a args) any {
 		c := m.inHandler("Record")
-		r := core.NewRecord(a.collection(c.app, 0))
+		r := core.NewRecord(a.collection(c.app))
 		for k, v := range m.mapOf(a.at(1)) {
 			setField(r, k, v)
 		}

@@ -1,3 +1,5 @@
+//go:build escape
+
 package engine_test
 
 import (

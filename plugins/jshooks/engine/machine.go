@@ -36,6 +36,7 @@ type machine struct {
 
 	noop       goja.Callable // notices an interrupt
 	descriptor goja.Callable // Object.getOwnPropertyDescriptor
+	freezer    goja.Callable // Object.freeze
 	errorNames map[*goja.Object]string
 	typeError  *goja.Object
 	rangeError *goja.Object
@@ -61,6 +62,7 @@ func newMachine(e *Engine) (m *machine, err error) {
 	}
 	m.noop, _ = goja.AssertFunction(noop)
 	m.descriptor, _ = goja.AssertFunction(m.vm.Get("Object").ToObject(m.vm).Get("getOwnPropertyDescriptor"))
+	m.freezer, _ = goja.AssertFunction(m.vm.Get("Object").ToObject(m.vm).Get("freeze"))
 	m.errorNames = map[*goja.Object]string{}
 	for _, name := range []string{"Error", "TypeError", "RangeError", "SyntaxError", "ReferenceError", "EvalError", "URIError", "AggregateError"} {
 		m.errorNames[m.vm.Get(name).ToObject(m.vm).Get("prototype").ToObject(m.vm)] = name
@@ -192,8 +194,7 @@ func (m *machine) set(name string, v any) {
 }
 
 func (m *machine) freeze(o *goja.Object) {
-	fn, _ := goja.AssertFunction(m.vm.Get("Object").ToObject(m.vm).Get("freeze"))
-	if _, err := fn(goja.Undefined(), o); err != nil {
+	if _, err := m.freezer(goja.Undefined(), o); err != nil {
 		panic(err)
 	}
 }

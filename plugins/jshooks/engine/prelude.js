@@ -457,20 +457,30 @@
 		reach(getPrototypeOf(x), "");
 	}
 	reach(go.bigIntPrototype, "BigInt.prototype");
+	// Indexes instead of for-of: the iterators are those of above by now, and slow.
+	const parts = ["value", "get", "set"];
 	for (let i = 0; i < queue.length; i++) {
-		const [x, path] = queue[i];
+		const x = queue[i][0];
+		const path = queue[i][1];
 		reach(getPrototypeOf(x), path + ".__proto__");
-		for (const key of ownKeys(x)) {
+		const keys = ownKeys(x);
+		for (let j = 0; j < keys.length; j++) {
+			const key = keys[j];
 			const d = getOwnPropertyDescriptor(x, key);
 			const name = path === "" ? named(key) : path + "." + named(key);
 			let changed = false;
-			for (const part of ["value", "get", "set"]) {
-				if (typeof d[part] === "function") {
-					const w = wrap(d[part], name);
-					changed = changed || w !== d[part];
-					d[part] = w;
+			for (let k = 0; k < 3; k++) {
+				const v = d[parts[k]];
+				if (typeof v === "function") {
+					const w = wrap(v, name);
+					if (w !== v) {
+						changed = true;
+						d[parts[k]] = w;
+					}
+					reach(w, name);
+				} else if (typeof v === "object") {
+					reach(v, name);
 				}
-				if (d[part] !== undefined && x !== seen) reach(d[part], name);
 			}
 			if (changed && d.configurable) defineProperty(x, key, d);
 			else if (changed && d.writable) x[key] = d.value;
@@ -500,6 +510,6 @@
 		overridable(global[name].prototype, ["name", "message", "toString", "constructor"]);
 	}
 	go.finish(() => {
-		for (const [x] of queue) freeze(x);
+		for (let i = 0; i < queue.length; i++) freeze(queue[i][0]);
 	});
 })

@@ -144,7 +144,7 @@ func withoutSecrets(r *core.Record, data map[string]any) map[string]any {
 func public(r *core.Record, names []string) []string {
 	var list []string
 	for _, name := range names {
-		if !secret(r, name) && !(r.Collection().IsAuth() && name == core.FieldNamePassword) {
+		if !secret(r, name) && (!r.Collection().IsAuth() || name != core.FieldNamePassword) {
 			list = append(list, name)
 		}
 	}
@@ -254,11 +254,11 @@ func init() {
 			"weekday":   dateGet(func(d types.DateTime, _ args) any { return int(d.Time().Weekday()) }),
 			"add":       dateGet(func(d types.DateTime, a args) any { return d.Add(time.Duration(a.int(0))) }),
 			"addDate":   dateGet(func(d types.DateTime, a args) any { return d.AddDate(int(a.int(0)), int(a.int(1)), int(a.int(2))) }),
-			"sub":       dateGet(func(d types.DateTime, a args) any { return int64(d.Sub(a.date(0))) }),
-			"after":     dateGet(func(d types.DateTime, a args) any { return d.After(a.date(0)) }),
-			"before":    dateGet(func(d types.DateTime, a args) any { return d.Before(a.date(0)) }),
-			"equal":     dateGet(func(d types.DateTime, a args) any { return d.Equal(a.date(0)) }),
-			"compare":   dateGet(func(d types.DateTime, a args) any { return d.Compare(a.date(0)) }),
+			"sub":       dateGet(func(d types.DateTime, a args) any { return int64(d.Sub(a.date())) }),
+			"after":     dateGet(func(d types.DateTime, a args) any { return d.After(a.date()) }),
+			"before":    dateGet(func(d types.DateTime, a args) any { return d.Before(a.date()) }),
+			"equal":     dateGet(func(d types.DateTime, a args) any { return d.Equal(a.date()) }),
+			"compare":   dateGet(func(d types.DateTime, a args) any { return d.Compare(a.date()) }),
 		},
 	}
 }
@@ -267,8 +267,8 @@ func dateGet(fn func(d types.DateTime, a args) any) method {
 	return func(_ *machine, v any, a args) (any, error) { return fn(*v.(*types.DateTime), a), nil }
 }
 
-func (a args) date(i int) types.DateTime {
-	d, _ := types.ParseDateTime(a.value(i))
+func (a args) date() types.DateTime {
+	d, _ := types.ParseDateTime(a.value(0))
 	return d
 }
 

@@ -40,26 +40,26 @@ func checkSQL(sql string) error {
 			}
 		case !w.quoted && w.text == "replace" && (i+1 >= len(words) || words[i+1].text != "("):
 			return fmt.Errorf("REPLACE isn't allowed in queries of hooks")
-		case !w.literal && refusedWords[w.text]:
-			return fmt.Errorf("%q isn't allowed in queries of hooks", w.text)
-		case refusedName(w):
-			return fmt.Errorf("%q: %w", w.text, errSystem)
+		}
+		for _, name := range w.names() {
+			if !w.literal && refusedWords[name] {
+				return fmt.Errorf("%q isn't allowed in queries of hooks", name)
+			}
+			if strings.HasPrefix(name, "_") && len(name) > 1 || strings.HasPrefix(name, "sqlite_") || strings.HasPrefix(name, "pragma_") {
+				return fmt.Errorf("%q: %w", name, errSystem)
+			}
 		}
 	}
 	return nil
 }
 
-func refusedName(w word) bool {
-	parts := []string{strings.Trim(w.text, "[]{}`\" ")}
-	if !w.literal {
-		parts = strings.Split(parts[0], ".") // dbx quotes [[table.column]]
+// names are what a word may mean to SQLite, after dbx has made quotes of [[table.column]].
+func (w word) names() []string {
+	name := strings.Trim(w.text, "[]{}`\" ")
+	if w.literal {
+		return []string{name}
 	}
-	for _, s := range parts {
-		if strings.HasPrefix(s, "_") && len(s) > 1 || strings.HasPrefix(s, "sqlite_") || strings.HasPrefix(s, "pragma_") {
-			return true
-		}
-	}
-	return false
+	return append(strings.Split(name, "."), name)
 }
 
 type word struct {
