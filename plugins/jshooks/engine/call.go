@@ -16,6 +16,9 @@ import (
 	"github.com/pocketbase/pocketbase/tools/router"
 )
 
+// nagInterval is how often an interrupt is repeated until it has worked.
+const nagInterval = 20 * time.Millisecond
+
 // call is one run of hooks: all handlers of one event, or of one request.
 type call struct {
 	engine    *Engine
@@ -86,8 +89,10 @@ func (m *machine) run(t target, parent *call, fn func(c *call) error) (err error
 	}
 	depth, joining := m.depth, len(m.joining)
 	m.call = c
+	c.mu.Lock()
 	c.timer = time.AfterFunc(t.timeout, func() { c.interrupt(ErrTimeout) })
 	c.since, c.running = time.Now(), true
+	c.mu.Unlock()
 	m.engine.watch.add(c)
 	var aborted *passedPanic
 	defer func() {
@@ -131,14 +136,18 @@ func (m *machine) settle(parent *call) {
 func (c *call) interrupt(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.running || c.cause != nil {
+	if c.done || !c.running {
 		return
 	}
-	c.cause = cause
-	c.m.broken = true
+	if c.cause == nil {
+		c.cause = cause
+		c.m.broken = true
+	}
 	c.m.stop.Store(true)
-	c.m.vm.Interrupt(cause)
+	c.m.vm.Interrupt(c.cause)
 	c.cancel()
+	// Code that runs while the stack unwinds may have used the interrupt up.
+	c.timer.Reset(nagInterval)
 }
 
 // pause stops the clock.
@@ -166,6 +175,8 @@ func (c *call) resume() {
 func (c *call) end() time.Duration {
 	c.pause()
 	c.cancel()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.done = true
 	return c.left
 }

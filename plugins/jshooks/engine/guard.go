@@ -45,7 +45,7 @@ func (m *machine) guarded(fn *goja.Object, path string) *goja.Object {
 		}
 		return raw(call)
 	}
-	if path == "RegExp.prototype.exec" {
+	if path == "RegExp.prototype.exec" || path == "RegExp.prototype.test" {
 		run = m.timed(run)
 	}
 	wrapper := m.vm.ToValue(run).ToObject(m.vm)
@@ -79,7 +79,7 @@ func guardOf(path string) guard {
 		return checkArray
 	case owner == "String" && name != "":
 		return checkString(name)
-	case owner == "RegExp" && name == "exec":
+	case owner == "RegExp" && (name == "exec" || name == "test"): // goja's test doesn't call exec
 		return checkExec
 	case owner == "RegExp" && name != "":
 		return checkRegExp(name)

@@ -184,6 +184,9 @@ func (m *machine) leave() { m.depth-- }
 // interrupted unwinds the VM by running something in it.
 func (m *machine) interrupted() {
 	if _, err := m.noop(goja.Undefined()); err != nil {
+		// goja takes the interrupt for done when its stack is empty, as it is while it
+		// closes the iterators of a script that was stopped.
+		m.vm.Interrupt(ErrTimeout)
 		panic(err)
 	}
 }

@@ -3,7 +3,7 @@
 routerAdd("GET", "/attack", (e) => {
 	const seen = [];
 	const attempts = [
-		() => e.hasSuperuserAuth() ? e.request.header.get("Authorization") : "not a superuser",
+		() => e.hasSuperuserAuth() ? e.request.header.get("Authorization") : "",
 		() => e.request.header.values("authorization").join(),
 		() => e.requestInfo().headers.authorization,
 		() => e.requestInfo().headers["authorization"],
