@@ -36,6 +36,8 @@ type call struct {
 	since   time.Time
 	timer   *time.Timer
 	running bool // the clock runs
+	waiting bool // for the network or for time to pass
+	began   time.Time
 	cause   error
 
 	done        bool
@@ -92,6 +94,7 @@ func (m *machine) run(t target, parent *call, fn func(c *call) error) (err error
 	c.mu.Lock()
 	c.timer = time.AfterFunc(t.timeout, func() { c.interrupt(ErrTimeout) })
 	c.since, c.running = time.Now(), true
+	c.began = c.since
 	c.mu.Unlock()
 	m.engine.watch.add(c)
 	var aborted *passedPanic
@@ -148,6 +151,24 @@ func (c *call) interrupt(cause error) {
 	c.cancel()
 	// Code that runs while the stack unwinds may have used the interrupt up.
 	c.timer.Reset(nagInterval)
+}
+
+// suspect reports whether the call may be what allocates now.
+func (c *call) suspect() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.running && !c.waiting && c.cause == nil
+}
+
+// wait marks the call while it does nothing but wait.
+func (c *call) wait() (done func()) {
+	set := func(waiting bool) {
+		c.mu.Lock()
+		c.waiting = waiting
+		c.mu.Unlock()
+	}
+	set(true)
+	return func() { set(false) }
 }
 
 // pause stops the clock.

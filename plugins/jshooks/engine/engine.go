@@ -44,7 +44,7 @@ type Config struct {
 	QueueTimeout time.Duration
 
 	// MemoryLimit returns how much the heap may grow while calls run before
-	// all running calls are stopped (default DefaultMemoryLimit).
+	// they are stopped, the longest running first (default DefaultMemoryLimit).
 	MemoryLimit func() int64
 
 	// MaxResponse is the largest response of $http.send and of a route, in bytes

@@ -1,5 +1,3 @@
-//go:build escape
-
 package engine_test
 
 import (
@@ -69,6 +67,9 @@ func (h *host) canary(stop <-chan struct{}) (worst func() time.Duration) {
 }
 
 func TestEscapes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes most of a minute")
+	}
 	files, err := filepath.Glob("testdata/escape/*.pb.js")
 	if err != nil || len(files) < 40 {
 		t.Fatalf("%d scripts, %v", len(files), err)

@@ -95,6 +95,7 @@ func (m *machine) helpers() {
 
 	m.function("sleep", func(a args) any {
 		c := m.inHandler("sleep()")
+		defer c.wait()()
 		select {
 		case <-time.After(time.Duration(min(max(a.int(0), 0), 60_000)) * time.Millisecond):
 		case <-c.ctx.Done():

@@ -71,7 +71,9 @@ func (m *machine) send(c *call, config map[string]any) (map[string]any, error) {
 	}
 	// Each redirect is a request of its own to the transport, which checks where it goes.
 	client := &http.Client{Transport: m.engine.cfg.Transport}
+	done := c.wait()
 	res, err := client.Do(req)
+	done()
 	if err != nil {
 		return nil, fmt.Errorf("$http.send: %w", err)
 	}
