@@ -77,6 +77,8 @@ func guardOf(path string) guard {
 			return checkOwnArray
 		}
 		return checkArray
+	case owner == "String" && (name == "toString" || name == "valueOf"):
+		return nil // checkString would call them
 	case owner == "String" && name != "":
 		return checkString(name)
 	case owner == "RegExp" && (name == "exec" || name == "test"): // goja's test doesn't call exec
