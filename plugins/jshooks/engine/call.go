@@ -43,6 +43,8 @@ type call struct {
 	done        bool
 	registering *scope // set while the top level of a file runs
 	logged      int
+	mails       int           // sent
+	mailing     time.Duration // that they took
 	errs        map[*goja.Object]error
 	scopes      map[string]*scope
 	shapes      map[*goja.Object]shape
@@ -85,6 +87,10 @@ func (e *Engine) do(t target, fn func(c *call) error) error {
 
 func (m *machine) run(t target, parent *call, fn func(c *call) error) (err error) {
 	ctx, cancel := context.WithCancel(t.ctx)
+	if parent != nil && parent.app != nil && parent.app.IsTransactional() && (t.app == nil || !t.app.IsTransactional()) {
+		// The same goroutine holds the one writer: another app would wait for it for ever.
+		t.app = parent.app
+	}
 	c := &call{
 		engine: m.engine, m: m, parent: parent, gen: t.gen, hook: t.hook, requestID: t.requestID,
 		app: t.app, ctx: ctx, cancel: cancel, left: t.timeout, scopes: map[string]*scope{},

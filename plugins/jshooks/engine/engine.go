@@ -17,6 +17,7 @@ import (
 // Defaults of a Config.
 const (
 	DefaultCallTimeout  = time.Second
+	DefaultLoadTimeout  = 5 * time.Second
 	DefaultMaxVMs       = 8
 	DefaultQueueTimeout = 5 * time.Second
 	DefaultMemoryLimit  = 128 << 20
@@ -33,6 +34,10 @@ type Config struct {
 	// CallTimeout returns the wall time of one call, without the time inside
 	// e.next() (default DefaultCallTimeout). It is asked for every call.
 	CallTimeout func() time.Duration
+
+	// LoadTimeout is how long the top of a file may take when it is compiled
+	// (default DefaultLoadTimeout).
+	LoadTimeout time.Duration
 
 	// MaxVMs returns how many calls run at once (default DefaultMaxVMs). Two more
 	// run for those who hold a database transaction, so that the others can go on.
@@ -100,8 +105,11 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.App == nil {
 		return nil, errors.New("engine: Config.App is required")
 	}
-	if cfg.QueueTimeout < 0 || cfg.MaxResponse < 0 {
-		return nil, errors.New("engine: Config.QueueTimeout and MaxResponse must not be negative")
+	if cfg.QueueTimeout < 0 || cfg.LoadTimeout < 0 || cfg.MaxResponse < 0 {
+		return nil, errors.New("engine: Config.QueueTimeout, LoadTimeout and MaxResponse must not be negative")
+	}
+	if cfg.LoadTimeout == 0 {
+		cfg.LoadTimeout = DefaultLoadTimeout
 	}
 	if cfg.CallTimeout == nil {
 		cfg.CallTimeout = func() time.Duration { return DefaultCallTimeout }

@@ -10,13 +10,9 @@ import (
 	"slices"
 	"sort"
 	"strings"
-	"time"
 
 	"github.com/dop251/goja"
 )
-
-// loadTimeout is how long the top level of a file may take in the dry run.
-const loadTimeout = 5 * time.Second
 
 // Bundle is the files of one version, by slash path. Those at the top named *.pb.js are entry points; the
 // others are for require.
@@ -57,6 +53,7 @@ type Generation struct {
 	routes  *http.ServeMux
 	crons   []handler
 	infos   []HookInfo
+	stains  bool // its calls may leave something in a VM, which isn't used again then
 }
 
 // handler finds a function again in a scope: the n-th registration of a file.
@@ -112,11 +109,12 @@ func (g *Generation) compileFiles(ctx context.Context, b Bundle) (found []Proble
 		}
 		entry, _ := path.Match("*.pb.js", name)
 		var list []Problem
+		var stains bool
 		switch {
 		case entry:
-			g.entries[name], list = compile(name, b[name], true)
+			g.entries[name], stains, list = compile(name, b[name], true)
 		case isModule(name):
-			g.modules[name], list = compile(name, b[name], false)
+			g.modules[name], stains, list = compile(name, b[name], false)
 		case strings.HasSuffix(name, ".json"):
 			var v any
 			err := json.Unmarshal(b[name], &v)
@@ -128,6 +126,7 @@ func (g *Generation) compileFiles(ctx context.Context, b Bundle) (found []Proble
 			}
 			g.data[name] = v
 		}
+		g.stains = g.stains || stains
 		found = append(found, list...)
 	}
 	return found
@@ -135,7 +134,7 @@ func (g *Generation) compileFiles(ctx context.Context, b Bundle) (found []Proble
 
 // dryRun runs the top level of a file and takes down what it registers.
 func (e *Engine) dryRun(ctx context.Context, g *Generation, file string) (found []Problem) {
-	t := target{gen: g, hook: "load " + file, ctx: ctx, timeout: loadTimeout}
+	t := target{gen: g, hook: "load " + file, ctx: ctx, timeout: e.cfg.LoadTimeout}
 	var failed *loadError
 	err := e.do(t, func(c *call) error {
 		s, err := c.loadFor(file)

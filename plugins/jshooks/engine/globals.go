@@ -193,7 +193,7 @@ func (m *machine) constructors() {
 	m.construct("Record", recordClass, func(a args) any {
 		c := m.inHandler("Record")
 		r := core.NewRecord(a.collection(c.app))
-		for k, v := range m.mapOf(a.at(1)) {
+		for k, v := range m.fieldsOf(a.at(1)) {
 			setField(r, k, v)
 		}
 		return r

@@ -17,6 +17,10 @@ const (
 	maxSplit       = 1 << 20
 	maxSearch      = 1 << 30 // length of text × length of what is searched for
 	maxPattern     = 10_000
+	maxRegexp      = 500         // milliseconds that a regular expression may take to compile, estimated
+	maxCase        = 1 << 20     // text that is made lower, upper or normal
+	maxDigits      = 100_000     // text that is read as a number
+	maxParsed      = 200_000     // values in a JSON text
 	maxMatchWork   = 200_000_000 // length of text × size of the pattern
 )
 
@@ -87,9 +91,23 @@ func guardOf(path string) guard {
 		return checkRegExp(name)
 	case path == "JSON.parse":
 		return checkJSON
+	case takesKeys[path]:
+		return func(m *machine, call *goja.FunctionCall) {
+			for _, v := range call.Arguments {
+				m.fewKeys(v)
+			}
+		}
+	case path == "WeakMap.prototype.set", path == "WeakSet.prototype.add":
+		return checkWeakKey
+	case path == "parseInt", path == "parseFloat", path == "Number.parseInt", path == "Number.parseFloat":
+		return func(m *machine, call *goja.FunctionCall) {
+			call.Arguments = append([]goja.Value(nil), call.Arguments...)
+			m.plain(call, 0)
+			m.short(call.Argument(0), maxDigits)
+		}
 	case strings.HasSuffix(path, "URI"), strings.HasSuffix(path, "URIComponent"), path == "escape", path == "unescape",
 		strings.HasPrefix(path, "Object."), strings.HasPrefix(path, "Reflect."), strings.HasPrefix(path, "Number."),
-		path == "parseInt", path == "parseFloat", strings.HasPrefix(path, "Date."), strings.HasPrefix(path, "Symbol."):
+		strings.HasPrefix(path, "Date."), strings.HasPrefix(path, "Symbol."):
 		return checkOperands
 	case owner == "Uint8Array.__proto__" && name == "join":
 		return checkTypedJoin
@@ -97,6 +115,23 @@ func guardOf(path string) guard {
 		return func(m *machine, call *goja.FunctionCall) { m.bounded(call.Argument(0)) }
 	}
 	return nil
+}
+
+// takesKeys are the functions that look at each property of an object, or make it possible that a text
+// has no check of what is taken apart (see rewrite).
+var takesKeys = map[string]bool{
+	"Object.assign": true, "Object.keys": true, "Object.values": true, "Object.entries": true, "Object.getOwnPropertyNames": true,
+	"Object.getOwnPropertyDescriptors": true, "Object.getOwnPropertySymbols": true, "Object.freeze": true, "Object.seal": true,
+	"Object.isFrozen": true, "Object.isSealed": true, "Object.defineProperties": true, "Object.create": true,
+	"Reflect.ownKeys": true, "Object.setPrototypeOf": true, "Reflect.setPrototypeOf": true,
+}
+
+// checkWeakKey refuses the built-in objects: goja keeps the values of weak maps at their keys, so these would
+// keep them beyond the call.
+func checkWeakKey(m *machine, call *goja.FunctionCall) {
+	if o, ok := call.Argument(0).(*goja.Object); ok && m.builtin[o] {
+		m.throwType("a built-in object can't be a weak key")
+	}
 }
 
 var mutates = map[string]bool{
@@ -171,11 +206,7 @@ func checkRegExp(name string) guard {
 			m.short(call.Argument(0), maxPattern)
 		case strings.Contains(name, "Symbol."):
 			m.plain(call, 0)
-			n := m.short(call.Argument(0), maxSplit)
-			if strings.Contains(name, "replace") {
-				call.Arguments = append(call.Arguments, goja.Undefined(), goja.Undefined())[:2]
-				m.replacement(&goja.FunctionCall{Arguments: call.Arguments}, n)
-			}
+			m.short(call.Argument(0), maxSplit)
 		default:
 			checkOperands(m, call)
 		}
@@ -191,12 +222,14 @@ func (m *machine) constructor(name string, original *goja.Object) *goja.Object {
 		first := call.Argument(0)
 		switch o, isObject := first.(*goja.Object); {
 		case name == "RegExp":
-			m.short(first, maxPattern)
+			call.Arguments = append([]goja.Value(nil), call.Arguments...)
+			m.pattern(&call)
 		case isObject:
 			m.bounded(o)
 		case first.ToFloat() > maxBuffer/8:
 			m.throwRange("the buffer is too large")
 		}
+		m.allocating()
 		target := call.NewTarget
 		if target == wrapper {
 			target = nil
@@ -209,6 +242,28 @@ func (m *machine) constructor(name string, original *goja.Object) *goja.Object {
 	}).ToObject(m.vm)
 	_ = wrapper.DefineDataProperty("name", m.vm.ToValue(name), goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE)
 	return wrapper
+}
+
+// pattern bounds a new regular expression. What would become text does so now.
+func (m *machine) pattern(call *goja.ConstructorCall) {
+	for i, v := range call.Arguments {
+		if o, ok := v.(*goja.Object); ok && o.ClassName() != "RegExp" {
+			call.Arguments[i] = text(o)
+		}
+	}
+	source := call.Argument(0)
+	if o, ok := source.(*goja.Object); ok {
+		source = o.Get("source")
+	}
+	s, isText := source.(goja.String)
+	flags, _ := call.Argument(1).(goja.String)
+	if !isText || flags == nil {
+		return
+	}
+	m.short(s, maxPattern)
+	if m.short(flags, 100); regexpCost(s.String(), flags.String()) > maxRegexp {
+		m.throwRange("the regular expression is too complex")
+	}
 }
 
 func checkArray(m *machine, call *goja.FunctionCall) {
@@ -285,6 +340,8 @@ func checkString(name string) guard {
 		case "padStart", "padEnd":
 			m.product(1, number(call, 0))
 			m.plain(call, 1)
+		case "normalize", "toLowerCase", "toUpperCase", "toLocaleLowerCase", "toLocaleUpperCase", "localeCompare":
+			m.short(call.This, maxCase)
 		case "split", "match", "matchAll", "search":
 			m.short(call.This, maxSplit)
 			m.searched(call, n)
@@ -361,14 +418,24 @@ func checkJSON(m *machine, call *goja.FunctionCall) {
 		call.Arguments[0] = text(o)
 	}
 	m.short(call.Arguments[0], maxString)
-	if depthOf(call.Arguments[0].String()) > 500 {
+	depth, values := sizeOf(call.Arguments[0].String())
+	if depth > 500 {
 		m.throwRange("the text is nested too deeply")
+	}
+	if values > maxParsed {
+		m.throwRange("the text holds too many values")
 	}
 }
 
 // depthOf returns how deep the brackets of a JSON text are nested.
 func depthOf(s string) int {
-	depth, deepest, quoted := 0, 0, false
+	depth, _ := sizeOf(s)
+	return depth
+}
+
+// sizeOf returns how deep the brackets of a JSON text are nested, and about how many values it holds.
+func sizeOf(s string) (deepest, values int) {
+	depth, quoted := 0, false
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
 		case quoted && c == '\\':
@@ -376,12 +443,15 @@ func depthOf(s string) int {
 		case c == '"':
 			quoted = !quoted
 		case quoted:
+		case c == ',':
+			values++
 		case c == '[' || c == '{':
+			values++
 			depth++
 			deepest = max(deepest, depth)
 		case c == ']' || c == '}':
 			depth--
 		}
 	}
-	return deepest
+	return deepest, values
 }

@@ -31,12 +31,13 @@ type machine struct {
 	depth   int         // of native calls
 	joining []any       // arrays that are being joined
 	stop    atomic.Bool // an interrupt is pending; native loops look here
-	broken  bool        // was interrupted or panicked: not used again
+	broken  bool        // was interrupted, panicked or keeps something: not used again
 	calls   int
 
-	noop       goja.Callable // notices an interrupt
-	descriptor goja.Callable // Object.getOwnPropertyDescriptor
-	freezer    goja.Callable // Object.freeze
+	builtin    map[*goja.Object]bool // what all calls share
+	noop       goja.Callable         // notices an interrupt
+	descriptor goja.Callable         // Object.getOwnPropertyDescriptor
+	freezer    goja.Callable         // Object.freeze
 	errorNames map[*goja.Object]string
 	typeError  *goja.Object
 	rangeError *goja.Object
@@ -45,7 +46,7 @@ type machine struct {
 }
 
 func newMachine(e *Engine) (m *machine, err error) {
-	m = &machine{engine: e, vm: goja.New(), protos: map[*class]*goja.Object{}, apiError: map[string]*goja.Object{}}
+	m = &machine{engine: e, vm: goja.New(), protos: map[*class]*goja.Object{}, builtin: map[*goja.Object]bool{}, apiError: map[string]*goja.Object{}}
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("make a VM: %v", p)
@@ -115,6 +116,18 @@ func (m *machine) prelude() error {
 			}
 			return nil
 		},
+		"checkObject": func(c goja.FunctionCall) goja.Value {
+			m.fewKeys(c.Argument(0))
+			return nil
+		},
+		"builtin": func(c goja.FunctionCall) goja.Value {
+			m.builtin[c.Argument(0).ToObject(m.vm)] = true
+			return nil
+		},
+		"taint": func(goja.FunctionCall) goja.Value {
+			m.broken = true
+			return nil
+		},
 		"enter": func(c goja.FunctionCall) goja.Value {
 			for _, open := range m.joining {
 				if open == any(c.Argument(0)) {
@@ -147,6 +160,7 @@ func (m *machine) prelude() error {
 		return err
 	}
 	m.globals()
+	m.rewritten()
 	if _, err := freeze(goja.Undefined()); err != nil {
 		return err
 	}
@@ -191,12 +205,22 @@ func (m *machine) interrupted() {
 	}
 }
 
+// allocating stops the call at once when the heap has grown too much. The watchdog alone would be late for
+// what allocates a lot in one instruction.
+func (m *machine) allocating() {
+	if m.call != nil && m.engine.watch.exceeded() {
+		m.call.interrupt(ErrMemory)
+		m.interrupted()
+	}
+}
+
 // set makes a global.
 func (m *machine) set(name string, v any) {
 	_ = m.vm.GlobalObject().DefineDataProperty(name, m.vm.ToValue(v), goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_TRUE)
 }
 
 func (m *machine) freeze(o *goja.Object) {
+	m.builtin[o] = true
 	if _, err := m.freezer(goja.Undefined(), o); err != nil {
 		panic(err)
 	}

@@ -84,6 +84,19 @@ func (w *watchdog) run() {
 	}
 }
 
+// exceeded reports whether the heap has grown beyond doubt: garbage included, so it allows twice the limit.
+func (w *watchdog) exceeded() bool {
+	now := heap()
+	w.mu.Lock()
+	base, limit := w.base, w.limit()
+	w.mu.Unlock()
+	if now-base <= 2*limit {
+		return false
+	}
+	runtime.GC()
+	return heap()-base > limit
+}
+
 // restart begins to count from here.
 func (w *watchdog) restart(now int64) {
 	w.base, w.low, w.since = now, now, time.Now()
