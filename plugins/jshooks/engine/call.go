@@ -43,6 +43,7 @@ type call struct {
 	done        bool
 	registering *scope // set while the top level of a file runs
 	logged      int
+	stored      int           // bytes, put into records
 	mails       int           // sent
 	mailing     time.Duration // that they took
 	errs        map[*goja.Object]error
@@ -131,6 +132,13 @@ func (m *machine) run(t target, parent *call, fn func(c *call) error) (err error
 func (m *machine) settle(parent *call) {
 	m.vm.ClearInterrupt()
 	m.stop.Store(false)
+	if parent == nil {
+		for o, proto := range m.shared {
+			if o.Prototype() != proto && o.SetPrototype(proto) != nil {
+				m.broken = true
+			}
+		}
+	}
 	for c := parent; c != nil; c = c.parent {
 		c.mu.Lock()
 		if c.cause != nil {

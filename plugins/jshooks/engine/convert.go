@@ -49,11 +49,16 @@ type wrapped struct {
 
 // toJS converts what a façade answers. A type that it does not know becomes
 // undefined: nothing gets out by accident.
-func (m *machine) toJS(v any) goja.Value { return m.toJSAt(v, 0) }
+func (m *machine) toJS(v any) goja.Value {
+	was := m.converted
+	defer func() { m.converted = was }()
+	m.converted = 0
+	return m.toJSAt(v, 0)
+}
 
 func (m *machine) toJSAt(v any, depth int) goja.Value {
-	if depth > maxDepth {
-		m.throwRange("the value is nested too deeply")
+	if m.converted++; depth > maxDepth || m.converted > maxValues {
+		m.throwRange("the value is too large or nested too deeply")
 	}
 	switch v := v.(type) {
 	case nil:
@@ -282,12 +287,12 @@ func (c *copying) facade(f *facade) any {
 	if err != nil {
 		return nil
 	}
-	// Encoded once here, so that it is counted and holds nothing but data.
+	c.size(weigh(v))
+	// Encoded here, so that it holds nothing but data.
 	raw, err := json.Marshal(v)
 	if err != nil {
 		return nil
 	}
-	c.size(len(raw))
 	return types.JSONRaw(raw)
 }
 
@@ -340,12 +345,51 @@ func (m *machine) length(o *goja.Object) int {
 	return int(max(n, 0))
 }
 
-// decode parses JSON, within the depth that toJS takes.
+// decode parses JSON, within what toJS takes.
 func decode(raw []byte, v any) error {
-	if depthOf(string(raw)) > maxDepth {
-		return errors.New("the JSON is nested too deeply")
+	if depth, values := sizeOf(string(raw)); depth > maxDepth || values > maxValues {
+		return errors.New("the JSON is too large or nested too deeply")
 	}
 	return json.Unmarshal(raw, v)
+}
+
+// weigh tells about how large a value is as JSON, before anybody makes that. A text that is in it a thousand times is
+// in memory once.
+func weigh(v any) int {
+	switch v := v.(type) {
+	case string:
+		return len(v)
+	case []byte:
+		return len(v)
+	case types.JSONRaw:
+		return len(v)
+	case *core.Record:
+		if v == nil {
+			return 0
+		}
+		return weigh(v.PublicExport())
+	case []*core.Record:
+		return weighList(v)
+	case []any:
+		return weighList(v)
+	case []string:
+		return weighList(v)
+	case map[string]any:
+		n := 2
+		for k, item := range v {
+			n += len(k) + weigh(item)
+		}
+		return n
+	}
+	return 8
+}
+
+func weighList[T any](list []T) int {
+	n := 2
+	for _, v := range list {
+		n += weigh(v)
+	}
+	return n
 }
 
 // fill copies data into an object or an array of the script.

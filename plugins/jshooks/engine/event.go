@@ -351,11 +351,13 @@ func init() {
 					r, _ := v.(subscriptions.Client).Get("auth").(*core.Record)
 					return r, nil
 				}
-				return v.(subscriptions.Client).Get(storePrefix + a.str(0)), nil
+				return keptOf(v.(subscriptions.Client).Get(storeKey)).values[a.str(0)], nil
 			},
 			"set": func(_ *machine, v any, a args) (any, error) {
-				v.(subscriptions.Client).Set(storePrefix+a.str(0), a.keepable(1))
-				return undefined{}, nil
+				client := v.(subscriptions.Client)
+				kept, err := keptOf(client.Get(storeKey)).with(a, maxKeptClient)
+				client.Set(storeKey, kept)
+				return undefined{}, err
 			},
 		},
 	}

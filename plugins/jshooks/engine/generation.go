@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -117,10 +116,7 @@ func (g *Generation) compileFiles(ctx context.Context, b Bundle) (found []Proble
 			g.modules[name], stains, list = compile(name, b[name], false)
 		case strings.HasSuffix(name, ".json"):
 			var v any
-			err := json.Unmarshal(b[name], &v)
-			if err == nil && depthOf(string(b[name])) > maxDepth {
-				err = errors.New("nested too deeply")
-			}
+			err := decode(b[name], &v)
 			if err != nil {
 				list = []Problem{{File: name, Line: 1, Column: 1, Message: err.Error()}}
 			}

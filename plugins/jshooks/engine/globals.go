@@ -194,7 +194,7 @@ func (m *machine) constructors() {
 		c := m.inHandler("Record")
 		r := core.NewRecord(a.collection(c.app))
 		for k, v := range m.fieldsOf(a.at(1)) {
-			setField(r, k, v)
+			m.setField(r, k, v)
 		}
 		return r
 	})

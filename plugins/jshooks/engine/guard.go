@@ -97,6 +97,10 @@ func guardOf(path string) guard {
 				m.fewKeys(v)
 			}
 		}
+	case path == "Object.setPrototypeOf", path == "Reflect.setPrototypeOf":
+		return func(m *machine, call *goja.FunctionCall) { m.newPrototype(call.Argument(0)) }
+	case path == "valueOf": // of Object.prototype
+		return func(m *machine, call *goja.FunctionCall) { m.fewKeys(call.This) }
 	case path == "WeakMap.prototype.set", path == "WeakSet.prototype.add":
 		return checkWeakKey
 	case path == "parseInt", path == "parseFloat", path == "Number.parseInt", path == "Number.parseFloat":
@@ -117,13 +121,21 @@ func guardOf(path string) guard {
 	return nil
 }
 
-// takesKeys are the functions that look at each property of an object, or make it possible that a text
-// has no check of what is taken apart (see rewrite).
+// takesKeys are the functions that look at each property of an object.
 var takesKeys = map[string]bool{
 	"Object.assign": true, "Object.keys": true, "Object.values": true, "Object.entries": true, "Object.getOwnPropertyNames": true,
 	"Object.getOwnPropertyDescriptors": true, "Object.getOwnPropertySymbols": true, "Object.freeze": true, "Object.seal": true,
 	"Object.isFrozen": true, "Object.isSealed": true, "Object.defineProperties": true, "Object.create": true,
-	"Reflect.ownKeys": true, "Object.setPrototypeOf": true, "Reflect.setPrototypeOf": true,
+	"Reflect.ownKeys": true,
+}
+
+// newPrototype refuses what must keep its prototype: what all calls share, and texts as objects, whose
+// check is inherited (see rewrite).
+func (m *machine) newPrototype(v goja.Value) {
+	m.fewKeys(v)
+	if o, ok := v.(*goja.Object); ok && m.builtin[o] {
+		m.throwType("the built-in objects are frozen")
+	}
 }
 
 // checkWeakKey refuses the built-in objects: goja keeps the values of weak maps at their keys, so these would
@@ -269,8 +281,10 @@ func (m *machine) pattern(call *goja.ConstructorCall) {
 func checkArray(m *machine, call *goja.FunctionCall) {
 	o, ok := call.This.(*goja.Object)
 	if !ok {
-		if s, ok := call.This.(goja.String); ok && s.Length() > maxArrayLength {
-			m.throwRange("the text is too long")
+		// As an array, because a callback is handed the object that it would become.
+		if s, ok := call.This.(goja.String); ok {
+			m.short(s, maxKeys)
+			call.This = m.snapshot(s.ToObject(m.vm))
 		}
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync/atomic"
 
 	"github.com/dop251/goja"
@@ -28,16 +29,20 @@ type machine struct {
 	protos map[*class]*goja.Object
 	call   *call // the innermost one
 
-	depth   int         // of native calls
+	depth int // of native calls
+
+	converted int // values, by the toJS under way
+
 	joining []any       // arrays that are being joined
 	stop    atomic.Bool // an interrupt is pending; native loops look here
 	broken  bool        // was interrupted, panicked or keeps something: not used again
 	calls   int
 
-	builtin    map[*goja.Object]bool // what all calls share
-	noop       goja.Callable         // notices an interrupt
-	descriptor goja.Callable         // Object.getOwnPropertyDescriptor
-	freezer    goja.Callable         // Object.freeze
+	builtin    map[*goja.Object]bool         // what all calls share
+	shared     map[*goja.Object]*goja.Object // façades that can't be frozen, with their prototypes
+	noop       goja.Callable                 // notices an interrupt
+	descriptor goja.Callable                 // Object.getOwnPropertyDescriptor
+	freezer    goja.Callable                 // Object.freeze
 	errorNames map[*goja.Object]string
 	typeError  *goja.Object
 	rangeError *goja.Object
@@ -46,7 +51,7 @@ type machine struct {
 }
 
 func newMachine(e *Engine) (m *machine, err error) {
-	m = &machine{engine: e, vm: goja.New(), protos: map[*class]*goja.Object{}, builtin: map[*goja.Object]bool{}, apiError: map[string]*goja.Object{}}
+	m = &machine{engine: e, vm: goja.New(), protos: map[*class]*goja.Object{}, builtin: map[*goja.Object]bool{}, shared: map[*goja.Object]*goja.Object{}, apiError: map[string]*goja.Object{}}
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("make a VM: %v", p)
@@ -216,7 +221,14 @@ func (m *machine) allocating() {
 
 // set makes a global.
 func (m *machine) set(name string, v any) {
-	_ = m.vm.GlobalObject().DefineDataProperty(name, m.vm.ToValue(v), goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_TRUE)
+	value := m.vm.ToValue(v)
+	if o, ok := value.(*goja.Object); ok {
+		m.builtin[o] = true
+		if o.ExportType() != nil && o.ExportType().Kind() == reflect.Pointer && o.ClassName() == "Object" {
+			m.shared[o] = o.Prototype()
+		}
+	}
+	_ = m.vm.GlobalObject().DefineDataProperty(name, value, goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_TRUE)
 }
 
 func (m *machine) freeze(o *goja.Object) {

@@ -308,7 +308,7 @@
 		},
 	};
 
-	// ----- a String object has a property for each character
+	// ----- a String object has a property for each character, and loses the check of its prototype with that
 
 	const plainString = String;
 	const construct = Reflect.construct;
@@ -319,6 +319,13 @@
 		const s = arguments.length === 0 ? "" : `${value}`;
 		go.checkObject(s);
 		return construct(plainString, [s], new.target === string ? plainString : new.target);
+	};
+
+	const plainObject = Object;
+	const objects = function Object(value) {
+		if (typeof value === "string") go.checkObject(value);
+		if (new.target !== undefined && new.target !== objects) return construct(plainObject, [], new.target);
+		return value === undefined || value === null ? {} : plainObject(value);
 	};
 
 	// ----- symbols that all calls share
@@ -614,14 +621,18 @@
 	install(JSON, json);
 	install(Symbol, symbol);
 	install(RegExp.prototype, regexp);
-	for (const key of ownKeys(plainString)) {
-		if (key !== "prototype" && key !== "name" && key !== "length") {
-			defineProperty(string, key, getOwnPropertyDescriptor(plainString, key));
+	const stand = (replacement, original, name) => {
+		for (const key of ownKeys(original)) {
+			if (key !== "prototype" && key !== "name" && key !== "length") {
+				defineProperty(replacement, key, getOwnPropertyDescriptor(original, key));
+			}
 		}
-	}
-	defineProperty(string, "prototype", { value: plainString.prototype, writable: false });
-	defineProperty(plainString.prototype, "constructor", { value: string });
-	global.String = string;
+		defineProperty(replacement, "prototype", { value: original.prototype, writable: false });
+		defineProperty(original.prototype, "constructor", { value: replacement });
+		global[name] = replacement;
+	};
+	stand(string, plainString, "String");
+	stand(objects, plainObject, "Object");
 	// What a pattern with a rest asks first; see rewrite in the engine.
 	defineProperty(Object.prototype, "\0rest", {
 		get() {

@@ -64,16 +64,21 @@ func init() {
 			}),
 			"unmarshalJSONField": func(m *machine, v any, a args) (any, error) {
 				var data any
-				if err := v.(*core.Record).UnmarshalJSONField(a.str(0), &data); err != nil {
+				raw, ok := v.(*core.Record).Get(a.str(0)).(types.JSONRaw)
+				if !ok {
+					return nil, errors.New("the field isn't a JSON field")
+				}
+				if err := decode(raw, &data); err != nil {
 					return nil, err
 				}
 				m.fill(a.at(1), data)
 				return undefined{}, nil
 			},
-			"set": recordDo(func(r *core.Record, a args) { setField(r, a.str(0), a.field(1)) }),
+			"set": recordDo(func(r *core.Record, a args) { a.m.setField(r, a.str(0), a.field(1)) }),
 			"setIfFieldExists": recordDo(func(r *core.Record, a args) {
-				if !secret(r, a.str(0)) {
-					r.SetIfFieldExists(a.str(0), ownData(a.field(1)))
+				if v := a.field(1); !secret(r, a.str(0)) {
+					a.m.storing(a.str(0), v)
+					r.SetIfFieldExists(a.str(0), ownData(v))
 				}
 			}),
 			"load":           recordDo(load),
@@ -155,9 +160,27 @@ func public(r *core.Record, names []string) []string {
 	return list
 }
 
-func setField(r *core.Record, key string, v any) {
+func (m *machine) setField(r *core.Record, key string, v any) {
 	if !secret(r, key) {
+		m.storing(key, v)
 		r.Set(key, ownData(v))
+	}
+}
+
+// What one call may put into records, in bytes. PocketBase encodes records after the call, where nobody watches
+// memory; and a list of them calls onRecordEnrich for each.
+const (
+	maxStored       = maxString
+	maxStoredEnrich = 256 << 10
+)
+
+func (m *machine) storing(key string, v any) {
+	limit := maxStored
+	if m.call.hook == "onRecordEnrich" {
+		limit = maxStoredEnrich
+	}
+	if m.call.stored += len(key) + weigh(v); m.call.stored > limit {
+		m.throwRange("the call puts too much into records")
 	}
 }
 
@@ -190,6 +213,7 @@ func (a args) expanded(i int) map[string]any {
 		if total += sizeOfExpand(r, 0); total > 10_000 {
 			a.m.throwRange("the records are too many, or nested too deeply")
 		}
+		a.m.storing("", r)
 		return r.Clone()
 	}
 	to := a.m.fieldsOf(a.at(i))
@@ -266,7 +290,7 @@ func inExpand(v any) any {
 
 func load(r *core.Record, a args) {
 	for k, v := range a.m.fieldsOf(a.at(0)) {
-		setField(r, k, v)
+		a.m.setField(r, k, v)
 	}
 }
 
@@ -389,8 +413,12 @@ func init() {
 			"string":   func(_ *machine, v any, _ args) (any, error) { return v.(types.JSONRaw).String(), nil },
 			"toString": func(_ *machine, v any, _ args) (any, error) { return v.(types.JSONRaw).String(), nil },
 			"toJSON": func(_ *machine, v any, _ args) (any, error) {
+				if len(v.(types.JSONRaw)) == 0 {
+					return nil, nil
+				}
 				var data any
-				return data, decode(v.(types.JSONRaw), &data)
+				err := decode(v.(types.JSONRaw), &data)
+				return data, err
 			},
 		},
 	}

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -14,9 +16,47 @@ import (
 	"github.com/pocketbase/pocketbase/tools/router"
 )
 
-// storePrefix keeps what hooks put into a request or a connection apart from what PocketBase and PicoBase keep
+// storeKey keeps what hooks put into a request or a connection apart from what PocketBase and PicoBase keep
 // there: the key that called, the auth record.
-const storePrefix = "picojs:"
+const storeKey = "picojs:store"
+
+// What hooks may keep, in bytes, for a request, and for a connection, which may last and of which there may be
+// many.
+const (
+	maxKept       = 1 << 20
+	maxKeptClient = 16 << 10
+)
+
+// kept is what hooks have kept. It is never changed, because a connection has several goroutines.
+type kept struct {
+	values map[string]any
+	sizes  map[string]int
+}
+
+func keptOf(v any) *kept {
+	if k, ok := v.(*kept); ok {
+		return k
+	}
+	return &kept{}
+}
+
+// with adds the argument after the key.
+func (k *kept) with(a args, limit int) (*kept, error) {
+	key, v := a.str(0), a.keepable(1)
+	to := &kept{values: maps.Clone(k.values), sizes: maps.Clone(k.sizes)}
+	if to.values == nil {
+		to.values, to.sizes = map[string]any{}, map[string]int{}
+	}
+	to.values[key], to.sizes[key] = v, len(key)+weigh(v)+16
+	total := 0
+	for _, n := range to.sizes {
+		total += n
+	}
+	if total > limit {
+		return k, fmt.Errorf("more than %d bytes can't be kept here; use a collection", limit)
+	}
+	return to, nil
+}
 
 const maxBody = 8 << 20
 
@@ -88,10 +128,13 @@ func init() {
 			e.SetCookie(cookie(a.m.mapOf(a.at(0))))
 			return undefined{}, nil
 		}),
-		"get": requestGet(func(e *core.RequestEvent, a args) (any, error) { return e.Get(storePrefix + a.str(0)), nil }),
+		"get": requestGet(func(e *core.RequestEvent, a args) (any, error) {
+			return keptOf(e.Get(storeKey)).values[a.str(0)], nil
+		}),
 		"set": requestGet(func(e *core.RequestEvent, a args) (any, error) {
-			e.Set(storePrefix+a.str(0), a.keepable(1))
-			return undefined{}, nil
+			kept, err := keptOf(e.Get(storeKey)).with(a, maxKept)
+			e.Set(storeKey, kept)
+			return undefined{}, err
 		}),
 		"findUploadedFiles": requestGet(func(e *core.RequestEvent, a args) (any, error) { return e.FindUploadedFiles(a.str(0)) }),
 		"error": requestGet(func(e *core.RequestEvent, a args) (any, error) {

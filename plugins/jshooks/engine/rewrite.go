@@ -32,12 +32,19 @@ const maxKeys = 10_000
 //	`${a}${b}${c}${d}`     becomes  "\0join"("", a, "", b, …)
 //	({ ...a })             becomes  ({ ..."\0spread"(a) })
 //	const { ...rest } = a  becomes  const { "\0rest": {} = 0, ...rest } = a
-func rewrite(tree *ast.Program) {
+//	this                   becomes  "\0spread"(this), where it may be a text that was made an object
+func rewrite(tree *ast.Program, strict bool) {
+	checked := map[*ast.ThisExpression]bool{}
 	visit(reflect.ValueOf(tree.Body), func(slot reflect.Value) {
 		switch n := slot.Interface().(type) {
 		case *ast.TemplateLiteral:
 			if n.Tag == nil && len(n.Expressions) > maxJoined && slot.CanSet() {
 				slot.Set(reflect.ValueOf(joined(n)))
+			}
+		case *ast.ThisExpression:
+			if !strict && !checked[n] && slot.CanSet() {
+				checked[n] = true
+				slot.Set(reflect.ValueOf(callOf(spreadName, n.Idx, n)))
 			}
 		case *ast.ObjectLiteral:
 			for _, p := range n.Value {
@@ -149,7 +156,7 @@ func (m *machine) rewritten() {
 			if _, ok := v.(*goja.Symbol); ok {
 				m.throwType("Cannot convert a Symbol value to a string")
 			}
-			parts[i] = textOf(v)
+			parts[i] = m.textOf(v)
 			if size += parts[i].Length(); size > maxString {
 				m.throwRange("the text is too long")
 			}
@@ -167,11 +174,12 @@ func (m *machine) rewritten() {
 }
 
 // textOf is ToString of the language.
-func textOf(v goja.Value) goja.String {
-	if s, ok := v.ToString().(goja.String); ok {
+func (m *machine) textOf(v goja.Value) goja.String {
+	v = v.ToString()
+	if s, ok := v.(goja.String); ok {
 		return s
 	}
-	return goja.StringFromUTF16(nil)
+	return m.vm.ToValue(v.String()).(goja.String)
 }
 
 // fewKeys refuses a long text where an object is meant.

@@ -22,6 +22,7 @@ const (
 	MaxBundleSize = 8 << 20
 	maxBrackets   = 500
 	maxArrows     = 200
+	maxLabels     = 1000
 	maxNodes      = 400
 	maxRegexps    = 2000 // milliseconds that the regular expressions of a file may take, estimated
 )
@@ -59,7 +60,7 @@ func compile(name string, source []byte, strict bool) (program *goja.Program, st
 	if err != nil {
 		return nil, false, problems(name, err, true)
 	}
-	rewrite(tree)
+	rewrite(tree, strict)
 	stains = stamps(tree)
 	program, err = goja.CompileAST(tree, strict)
 	if err != nil {
@@ -74,7 +75,7 @@ func tooComplex(name, text string) *Problem {
 	if len(text) > MaxFileSize {
 		return &Problem{File: name, Line: 1, Column: 1, Message: fmt.Sprintf("the file is larger than %d KB", MaxFileSize>>10)}
 	}
-	depth, arrows, line, start := 0, 0, 1, 0
+	depth, arrows, colons, line, start := 0, 0, 0, 1, 0
 	for i := 0; i < len(text); i++ {
 		switch text[i] {
 		case '\n':
@@ -87,12 +88,16 @@ func tooComplex(name, text string) *Problem {
 			if i > 0 && text[i-1] == '=' {
 				arrows++
 			}
+		case ':':
+			colons++
 		}
 		switch text[i] {
 		case ';', '{', '}', ',':
-			arrows = 0
+			arrows, colons = 0, 0
+		case '?':
+			colons = 0
 		}
-		if depth > maxBrackets || arrows > maxArrows {
+		if depth > maxBrackets || arrows > maxArrows || colons > maxLabels {
 			return &Problem{File: name, Line: line, Column: i - start + 1, Message: "the code is nested too deeply"}
 		}
 	}
