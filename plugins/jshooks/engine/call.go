@@ -71,6 +71,9 @@ func (e *Engine) do(t target, fn func(c *call) error) error {
 		t.timeout = e.callTimeout()
 	}
 	id := goroutine()
+	if request, ok := e.requests.Load(id); ok && t.requestID == "" {
+		t.requestID = request.(string)
+	}
 	if v, ok := e.running.Load(id); ok {
 		m := v.(*machine)
 		return m.run(t, m.call, fn)
@@ -91,6 +94,9 @@ func (m *machine) run(t target, parent *call, fn func(c *call) error) (err error
 	if parent != nil && parent.app != nil && parent.app.IsTransactional() && (t.app == nil || !t.app.IsTransactional()) {
 		// The same goroutine holds the one writer: another app would wait for it for ever.
 		t.app = parent.app
+	}
+	if parent != nil && t.requestID == "" {
+		t.requestID = parent.requestID
 	}
 	c := &call{
 		engine: m.engine, m: m, parent: parent, gen: t.gen, hook: t.hook, requestID: t.requestID,

@@ -92,6 +92,8 @@ type Engine struct {
 	metrics *hookMetrics
 	running sync.Map // goroutine id → *machine
 
+	requests sync.Map // goroutine id → id of the request that it serves
+
 	cronMu sync.Mutex
 
 	prelude     sync.Once
@@ -144,6 +146,7 @@ func New(cfg Config) (*Engine, error) {
 	e.watch = newWatchdog(cfg.MemoryLimit)
 	e.bindHooks()
 	e.bindRouter()
+	e.bindRequests()
 	return e, nil
 }
 

@@ -75,19 +75,52 @@ func (e *Engine) middleware() native {
 		Priority: routePriority,
 		Func: func(ev *core.RequestEvent) error {
 			g := e.current.Load()
-			if g == nil || isManaged(ev.Request.URL.Path) {
+			if g == nil {
 				return ev.Next()
+			}
+			if isManaged(ev.Request.URL.Path) {
+				return e.within(ev, ev.Next)
 			}
 			if unclaimed(ev.Request.Pattern) {
 				if _, pattern := g.routes.Handler(ev.Request); pattern != "" {
 					return e.serve(g, ev)
 				}
 			}
-			if len(g.uses) == 0 {
-				return ev.Next()
-			}
-			return e.chain(g, "routerUse", ev, g.uses, func() error { return ev.Next() })
+			return e.within(ev, func() error {
+				if len(g.uses) == 0 {
+					return ev.Next()
+				}
+				return e.chain(g, "routerUse", ev, g.uses, ev.Next)
+			})
 		},
+	}
+}
+
+// within names the request to the calls that happen in it. PocketBase saves records without the context of
+// the request, but on its goroutine.
+func (e *Engine) within(ev *core.RequestEvent, next func() error) error {
+	id := requestID(ev)
+	if g := e.current.Load(); id == "" || g == nil || len(g.hooks) == 0 {
+		return next()
+	}
+	on := goroutine()
+	if _, known := e.requests.LoadOrStore(on, id); known {
+		return next()
+	}
+	defer e.requests.Delete(on)
+	return next()
+}
+
+// bindRequests is within for the requests in a batch, which pass no middleware and have a goroutine of their own.
+func (e *Engine) bindRequests() {
+	for _, h := range []*hook.TaggedHook[*core.RecordRequestEvent]{
+		e.app.OnRecordCreateRequest(), e.app.OnRecordUpdateRequest(), e.app.OnRecordDeleteRequest(),
+	} {
+		h.Bind(&hook.Handler[*core.RecordRequestEvent]{
+			Id:       "picojs:request",
+			Priority: -routePriority,
+			Func:     func(ev *core.RecordRequestEvent) error { return e.within(ev.RequestEvent, ev.Next) },
+		})
 	}
 }
 
