@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/dop251/goja"
@@ -190,18 +191,25 @@ func (g *Generation) route(h handler) (err error) {
 func (e *Engine) chain(g *Generation, name string, ev *core.RequestEvent, list []handler, next func() error) error {
 	t := target{gen: g, hook: name, app: ev.App, ctx: ev.Request.Context(), requestID: requestID(ev)}
 	return e.do(t, func(c *call) error {
-		var steps []func(next func() error) error
+		var mids []any
+		var last goja.Callable
 		for _, h := range list {
 			r, err := c.find(h)
 			if err != nil {
 				return err
 			}
-			for _, mid := range r.mids {
-				steps = append(steps, c.middleware(mid, ev))
-			}
+			mids = append(mids, r.mids...)
 			if r.fn != nil {
-				steps = append(steps, c.step(r.fn, ev))
+				last = r.fn
 			}
+		}
+		slices.SortStableFunc(mids, func(x, y any) int { return priority(x) - priority(y) })
+		var steps []func(next func() error) error
+		for _, mid := range mids {
+			steps = append(steps, c.middleware(mid, ev))
+		}
+		if last != nil {
+			steps = append(steps, c.step(last, ev))
 		}
 		var run func(i int) error
 		run = func(i int) error {
