@@ -282,33 +282,33 @@ func TestRequestIDs(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, engine.Config{})
 	h.app.Settings().Batch.Enabled, h.app.Settings().Batch.MaxRequests, h.app.Settings().Batch.Timeout = true, 10, 10
-	h.load(`
-		for (const on of [onRecordCreate, onRecordValidate, onRecordCreateExecute, onRecordAfterCreateSuccess, onModelCreate, onRecordCreateRequest, onRecordEnrich]) {
-			on((e) => { console.log("ran"); e.next() }, "items");
-		}
-		routerAdd("GET", "/hello", (e) => { $app.save(new Record("items", { title: "x" })); return e.noContent(204) });
-		onBatchRequest((e) => { console.log("batch"); e.next() });
-		cronAdd("job", "0 0 1 1 *", () => $app.save(new Record("items")));
-	`)
-	for path, body := range map[string]string{
-		"/api/collections/items/records": `{"title":"a"}`, "/hello": "",
-		"/api/batch": `{"requests":[{"method":"POST","url":"/api/collections/items/records","body":{"title":"b"}}]}`,
-	} {
-		method := "POST"
-		if body == "" {
-			method = "GET"
-		}
-		before := len(h.log())
-		if r := h.send(method, path, body, "X-Request-Id", "id-of-"+path); r.status >= 300 {
-			t.Fatalf("%s: %v", path, r)
-		}
-		lines := h.log()[before:]
-		if len(lines) < 5 {
-			t.Errorf("%s: %d lines", path, len(lines))
-		}
-		for _, l := range lines {
-			if l.RequestID != "id-of-"+path {
-				t.Errorf("%s: %s has the request %q", path, l.Hook, l.RequestID)
+	const models = "onRecordCreate, onRecordValidate, onRecordCreateExecute, onRecordAfterCreateSuccess, onModelCreate"
+	for _, hooks := range []string{models, models + ", onRecordCreateRequest, onRecordEnrich"} {
+		h.load(`
+			for (const on of [` + hooks + `]) on((e) => { console.log("ran"); e.next() }, "items");
+			routerAdd("GET", "/hello", (e) => { $app.save(new Record("items", { title: "x" })); return e.noContent(204) });
+			cronAdd("job", "0 0 1 1 *", () => $app.save(new Record("items")));
+		`)
+		for path, body := range map[string]string{
+			"/api/collections/items/records": `{"title":"a"}`, "/hello": "",
+			"/api/batch": `{"requests":[{"method":"POST","url":"/api/collections/items/records","body":{"title":"b"}}]}`,
+		} {
+			method := "POST"
+			if body == "" {
+				method = "GET"
+			}
+			before := len(h.log())
+			if r := h.send(method, path, body, "X-Request-Id", "id-of-"+path); r.status >= 300 {
+				t.Fatalf("%s: %v", path, r)
+			}
+			lines := h.log()[before:]
+			if len(lines) < 5 {
+				t.Errorf("%s: %d lines", path, len(lines))
+			}
+			for _, l := range lines {
+				if l.RequestID != "id-of-"+path {
+					t.Errorf("%s: %s has the request %q", path, l.Hook, l.RequestID)
+				}
 			}
 		}
 	}
@@ -385,6 +385,45 @@ func TestHotSwap(t *testing.T) {
 		t.Errorf("heap grew from %d to %d", before, heap)
 	}
 	t.Logf("%d calls during 110 activations", calls.Load())
+}
+
+// TestCallsKeepNothing holds that a VM keeps nothing of a call, by any of the ways that the language has to hang
+// something on an object that stays. Not parallel: it measures memory.
+func TestCallsKeepNothing(t *testing.T) {
+	for name, keep := range map[string]string{
+		"private members": `class Base { constructor(o) { return o } } class Stamp extends Base { #kept = big() } for (const o of [Math, JSON.parse, Array.prototype, globalThis]) try { new Stamp(o) } catch (err) {}`,
+		"weak maps":       `try { for (let i = 0; i < 5000; i++) for (const o of [Math, $app, Record]) new WeakMap().set(o, big) } catch (err) {}`,
+		"symbols":         `const long = "x".repeat(900); for (let i = 0; i < 700; i++) Symbol.for(Math.random() + long)`,
+		"stack":           `const text = "y".repeat(9000); try { Math.max(...new Array(1000).fill(0).map(() => ({ big: text + Math.random() }))) } catch (err) {}`,
+		"globals":         `for (const f of [() => { globalThis.kept = big() }, () => { Math.kept = big() }, () => { Error.prototype.kept = big() }, () => { $app.kept = big() }]) try { f() } catch (err) {}`,
+		"functions":       `const big_ = big(); Promise.resolve().then(() => big_); /x/.exec("x"); (() => big_).name`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t, engine.Config{MemoryLimit: func() int64 { return 2 << 30 }, CallTimeout: func() time.Duration { return 20 * time.Second }})
+			h.load(`const big = () => { let s = "x" + Math.random(); while (s.length < 1000000) s += s; return s };
+				routerAdd("GET", "/hello", (e) => { ` + keep + `; return e.string(200, "done") })`)
+			heap := func() uint64 {
+				var m runtime.MemStats
+				runtime.GC()
+				runtime.GC()
+				runtime.ReadMemStats(&m)
+				return m.HeapAlloc
+			}
+			call := func() {
+				if r := h.send("GET", "/hello", ""); r.status != 200 {
+					t.Fatalf("%v %.300s", r, h.logged())
+				}
+			}
+			call()
+			before := heap()
+			for range 25 {
+				call()
+			}
+			if grown := int64(heap()) - int64(before); grown > 12<<20 {
+				t.Errorf("%d KB stayed", grown>>10)
+			}
+		})
+	}
 }
 
 // TestCloseLeavesNothing counts goroutines after stopped calls. Not parallel.
