@@ -9,7 +9,7 @@ routerAdd("GET", "/attack", (e) => {
 		() => $app.settings().backups,
 		() => $app.settings().clone(),
 		() => JSON.stringify($app.settings()).includes("smtp") ? 1 : "",
-		() => Object.values($app.settings()).length,
+		() => Object.keys($app.settings()).filter((k) => k !== "meta").join(),
 		() => Object.assign({}, $app.settings()).smtp,
 	];
 	for (const attempt of attempts) {
