@@ -1,0 +1,127 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+const (
+	askTimeout    = 15 * time.Second
+	healthTimeout = 5 * time.Second
+
+	// maxMissed is how many health checks in a row may go unanswered.
+	maxMissed = 3
+
+	// busyPause is the time until a tenant that is at work is asked again.
+	busyPause = time.Minute
+
+	// syncPause is the time until one is asked again that is not synced yet.
+	syncPause = 2 * time.Second
+
+	// worthSleeping is how long a tenant must be able to sleep to be stopped.
+	worthSleeping = time.Minute
+)
+
+// maySleep asks a tenant that looks idle whether it is, and puts it to sleep.
+func (f *Fleet) maySleep(ctx context.Context, p *project, url string) error {
+	asking, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	answer, err := f.cfg.Tenants.Due(asking, p.ID, url)
+	if err != nil {
+		f.askLater(p, busyPause)
+		return fmt.Errorf("ask whether it may sleep: %w", err)
+	}
+	now := f.cfg.Now()
+	switch {
+	case answer.Busy != "":
+		f.askLater(p, min(f.cfg.IdleAfter, busyPause))
+		return nil
+	case now.Sub(answer.IdleSince) < f.cfg.IdleAfter:
+		// It was used past the router.
+		f.askLater(p, f.cfg.IdleAfter-now.Sub(answer.IdleSince))
+		return nil
+	case !answer.Due.IsZero() && answer.Due.Before(now.Add(f.cfg.DueLead+worthSleeping)):
+		f.askLater(p, max(answer.Due.Sub(now), 0)+syncPause)
+		return nil
+	case !answer.Synced:
+		f.askLater(p, syncPause)
+		return nil
+	}
+	f.collect(ctx, p, url)
+	return f.sleep(ctx, p, url, answer.Due)
+}
+
+func (f *Fleet) askLater(p *project, after time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.awake != nil {
+		p.awake.askAt = f.cfg.Now().Add(after)
+	}
+}
+
+// sleep takes the project's route back, then stops it. Whoever asks for it in
+// between waits for the stop and has it started again.
+func (f *Fleet) sleep(ctx context.Context, p *project, url string, due time.Time) error {
+	if !p.work.TryLock() {
+		return nil
+	}
+	defer p.work.Unlock()
+	p.mu.Lock()
+	still := p.Want == Awake && p.url == url && p.attempt == nil && p.awake.open == 0
+	p.mu.Unlock()
+	if !still {
+		return nil
+	}
+	if err := f.setState(ctx, p, State{Want: Asleep, Due: due}); err != nil {
+		return err
+	}
+	if err := f.bringDown(ctx, p); err != nil {
+		return err
+	}
+	f.cfg.Happened(p.ID, "project.slept", "")
+	return nil
+}
+
+// collect takes over the tenant's figures, as far as it gives them.
+func (f *Fleet) collect(ctx context.Context, p *project, url string) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	if err := f.cfg.Tenants.Collect(ctx, p.ID, url); err != nil {
+		f.cfg.Logger.Warn("usage of a tenant not collected; it is next time", "project", p.ID, "error", err)
+	}
+}
+
+// checkHealth restarts a tenant that runs and does not answer any more.
+func (f *Fleet) checkHealth(ctx context.Context, p *project) error {
+	checking, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	_, err := f.cfg.WaitReady(checking, f.cfg.Driver, p.ID)
+	p.mu.Lock()
+	if p.awake == nil {
+		p.mu.Unlock()
+		return nil
+	}
+	if err == nil {
+		p.awake.missed = 0
+		p.mu.Unlock()
+		f.cfg.Resolve(p.ID, Down)
+		return nil
+	}
+	p.awake.missed++
+	missed := p.awake.missed
+	p.awake.healthAt = f.cfg.Now().Add(healthTimeout)
+	p.mu.Unlock()
+	if missed < maxMissed {
+		return fmt.Errorf("no answer to a health check: %w", err)
+	}
+	f.cfg.Report(p.ID, Down, "It runs and does not answer: "+err.Error())
+	if !p.work.TryLock() {
+		return nil
+	}
+	defer p.work.Unlock()
+	// Its state in the store stays: the next pass starts it again.
+	stopErr := f.cfg.Driver.Stop(ctx, p.ID)
+	_ = f.crashed(p, fmt.Errorf("it did not answer: %w", err)) // told by its state
+	return stopErr
+}
