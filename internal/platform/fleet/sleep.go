@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -67,21 +68,23 @@ func (f *Fleet) sleep(ctx context.Context, p *project, url string, due time.Time
 		return nil
 	}
 	defer p.work.Unlock()
-	p.mu.Lock()
-	still := p.Want == Awake && p.url == url && p.attempt == nil && p.awake.open == 0
-	p.mu.Unlock()
-	if !still {
+	err := f.setState(ctx, p, State{Want: Asleep, Due: due}, func(want Want) error {
+		if want != Awake || p.url != url || p.attempt != nil || p.awake.open > 0 {
+			return errNotIdle
+		}
+		return nil
+	})
+	if errors.Is(err, errNotIdle) {
 		return nil
 	}
-	if err := f.setState(ctx, p, State{Want: Asleep, Due: due}); err != nil {
+	if err != nil {
 		return err
 	}
-	if err := f.bringDown(ctx, p); err != nil {
-		return err
-	}
-	f.cfg.Happened(p.ID, "project.slept", "")
-	return nil
+	return f.bringDown(ctx, p)
 }
+
+// errNotIdle says that something has happened since the tenant was asked.
+var errNotIdle = errors.New("not idle any more")
 
 // collect takes over the tenant's figures, as far as it gives them.
 func (f *Fleet) collect(ctx context.Context, p *project, url string) {

@@ -13,22 +13,18 @@ func (f *Fleet) StartProject(ctx context.Context, id string) error {
 		return ErrUnknown
 	}
 	p.mu.Lock()
-	want := p.Want
 	info := p.Project
 	p.mu.Unlock()
-	switch want {
-	case Deleted:
-		return ErrDeleted
-	case Off, Parked:
+	if info.Want == Off || info.Want == Parked {
 		if err := f.cfg.MayWake(ctx, info, f.Running(info.Organization)); err != nil {
+			return err
+		}
+		if err := f.setState(ctx, p, State{Want: Asleep}, notDeleted); err != nil {
 			return err
 		}
 		p.mu.Lock()
 		p.failures = nil
 		p.mu.Unlock()
-		if err := f.setState(ctx, p, State{Want: Asleep}); err != nil {
-			return err
-		}
 		f.cfg.Resolve(id, CrashLoop)
 	}
 	_, err := f.Wake(ctx, id)
@@ -37,38 +33,61 @@ func (f *Fleet) StartProject(ctx context.Context, id string) error {
 
 // StopProject stops the project until its owner starts it, and waits for that.
 func (f *Fleet) StopProject(ctx context.Context, id string) error {
-	p, err := f.change(ctx, id, State{Want: Off})
-	if err != nil {
+	p := f.get(id)
+	if p == nil {
+		return ErrUnknown
+	}
+	f.collectLast(ctx, p)
+	if err := f.setState(ctx, p, State{Want: Off}, notDeleted); err != nil {
 		return err
 	}
-	return f.settleNow(ctx, p)
+	if err := f.cfg.Lead(); err != nil {
+		return err
+	}
+	if err := p.work.Lock(ctx); err != nil {
+		return err
+	}
+	defer p.work.Unlock()
+	return f.bringDown(ctx, p)
 }
 
-// RestartProject stops the project and starts it again.
+// RestartProject stops the project and starts it again. Requests in between are held.
 func (f *Fleet) RestartProject(ctx context.Context, id string) error {
 	p := f.get(id)
 	if p == nil {
 		return ErrUnknown
 	}
-	p.mu.Lock()
-	want := p.Want
-	p.mu.Unlock()
-	if want == Awake {
-		// To sleep rather than off: requests in between are held.
-		if _, err := f.change(ctx, id, State{Want: Asleep}); err != nil {
-			return err
-		}
-		if err := f.settleNow(ctx, p); err != nil {
-			return err
-		}
+	f.collectLast(ctx, p)
+	if err := f.stopForRestart(ctx, p); err != nil {
+		return err
 	}
 	return f.StartProject(ctx, id)
+}
+
+func (f *Fleet) stopForRestart(ctx context.Context, p *project) error {
+	if err := f.cfg.Lead(); err != nil {
+		return err
+	}
+	// Before its state is changed, so that nobody starts it in between.
+	if err := p.work.Lock(ctx); err != nil {
+		return err
+	}
+	defer p.work.Unlock()
+	if err := f.setState(ctx, p, State{Want: Asleep}, notDeleted); err != nil {
+		return err
+	}
+	return f.bringDown(ctx, p)
 }
 
 // Delete takes the project away from its users; Undelete gives it back until the
 // grace time is over.
 func (f *Fleet) Delete(ctx context.Context, id string) error {
-	_, err := f.change(ctx, id, State{Want: Deleted, DeletedAt: f.cfg.Now()})
+	p := f.get(id)
+	if p == nil {
+		return ErrUnknown
+	}
+	f.collectLast(ctx, p)
+	err := f.setState(ctx, p, State{Want: Deleted, DeletedAt: f.cfg.Now()}, notDeleted)
 	if errors.Is(err, ErrDeleted) {
 		return nil
 	}
@@ -93,43 +112,33 @@ func (f *Fleet) Undelete(ctx context.Context, id string) error {
 	if f.get(id) == nil {
 		return ErrUnknown
 	}
-	p.mu.Lock()
-	want := p.Want
-	p.mu.Unlock()
-	if want != Deleted {
+	err := f.setState(ctx, p, State{Want: Asleep}, func(want Want) error {
+		if want != Deleted {
+			return errNotDeleted
+		}
+		return nil
+	})
+	if errors.Is(err, errNotDeleted) {
 		return nil
 	}
-	return f.setState(ctx, p, State{Want: Asleep})
+	return err
 }
 
-// change stores another state of a project that is not deleted. What should not
-// run any more has no route from then on.
-func (f *Fleet) change(ctx context.Context, id string, state State) (*project, error) {
-	p := f.get(id)
-	if p == nil {
-		return nil, ErrUnknown
+var errNotDeleted = errors.New("the project is not deleted")
+
+func notDeleted(want Want) error {
+	if want == Deleted {
+		return ErrDeleted
 	}
+	return nil
+}
+
+// collectLast takes over the figures of a project that is about to stop.
+func (f *Fleet) collectLast(ctx context.Context, p *project) {
 	p.mu.Lock()
-	deleted := p.Want == Deleted
 	url := p.url
 	p.mu.Unlock()
-	if deleted {
-		return nil, ErrDeleted
-	}
 	if url != "" {
 		f.collect(ctx, p, url)
 	}
-	return p, f.setState(ctx, p, state)
-}
-
-// settleNow does what a pass would do for the project, at once.
-func (f *Fleet) settleNow(ctx context.Context, p *project) error {
-	if err := f.cfg.Lead(); err != nil {
-		return err
-	}
-	if err := p.work.Lock(ctx); err != nil {
-		return err
-	}
-	defer p.work.Unlock()
-	return f.bringDown(ctx, p)
 }

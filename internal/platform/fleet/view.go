@@ -39,7 +39,7 @@ func (f *Fleet) View(id string) (v View, ok bool) {
 		v.Used = p.awake.used
 	}
 	switch {
-	case p.Want == Awake && p.url == "":
+	case p.attempt != nil, p.Want == Awake && p.url == "":
 		v.Status = statusStarting
 	case p.Want != Awake && len(p.work) > 0 && p.Want != Deleted:
 		v.Status = statusStopping

@@ -31,8 +31,9 @@ func (e *LaterError) Unwrap() error { return e.Err }
 
 // attempt is one start under way, which any number of callers wait for.
 type attempt struct {
-	done chan struct{}
-	err  error // once done is closed
+	done   chan struct{}
+	err    error // once done is closed
+	cancel context.CancelFunc
 }
 
 // suspicionInterval bounds how often the engine is asked about a tenant that a
@@ -96,16 +97,19 @@ func (f *Fleet) begin(p *project) (*attempt, error) {
 	if wait := p.failures.wait(f.cfg.Now()); wait > 0 {
 		return nil, &LaterError{After: wait, Err: errors.New("the project has crashed and is started again soon")}
 	}
-	a := &attempt{done: make(chan struct{})}
+	ctx, cancel := context.WithTimeout(f.life, f.cfg.StartTimeout)
+	a := &attempt{done: make(chan struct{}), cancel: cancel}
 	p.attempt = a
 	f.back.Go(func() {
-		ctx, cancel := context.WithTimeout(f.life, f.cfg.StartTimeout)
 		defer cancel()
 		err := f.run(ctx, p)
 		p.mu.Lock()
 		p.attempt, a.err = nil, err
 		p.mu.Unlock()
 		close(a.done)
+		if err == nil {
+			f.cfg.Resolve(p.ID, Down)
+		}
 	})
 	return a, nil
 }
@@ -120,21 +124,14 @@ func (f *Fleet) run(ctx context.Context, p *project) error {
 	p.mu.Lock()
 	info := p.Project
 	p.mu.Unlock()
-	switch info.Want {
-	case Off:
-		return ErrOff
-	case Parked:
-		return ErrParked
-	case Deleted:
-		return ErrDeleted
-	case Asleep:
+	if info.Want == Asleep {
 		if err := f.cfg.MayWake(ctx, info, f.Running(info.Organization)); err != nil {
 			return err
 		}
-		// Stored before anything is done: a tenant that runs and should not is stopped.
-		if err := f.setState(ctx, p, State{Want: Awake}); err != nil {
-			return err
-		}
+	}
+	// Stored before anything is done: a tenant that runs and should not is stopped.
+	if err := f.setState(ctx, p, State{Want: Awake}, mayRun); err != nil {
+		return err
 	}
 	if err := f.starts.Acquire(ctx, 1); err != nil {
 		return err
@@ -145,10 +142,25 @@ func (f *Fleet) run(ctx context.Context, p *project) error {
 		return f.failed(p, err)
 	}
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := mayRun(p.Want); err != nil {
+		return err // it was stopped meanwhile: who did that waits for p.work
+	}
 	p.ready(status.URL, f.cfg.Now(), f.cfg)
 	f.publish(p)
-	p.mu.Unlock()
-	f.cfg.Resolve(p.ID, Down)
+	return nil
+}
+
+// mayRun refuses to run what should not.
+func mayRun(want Want) error {
+	switch want {
+	case Off:
+		return ErrOff
+	case Parked:
+		return ErrParked
+	case Deleted:
+		return ErrDeleted
+	}
 	return nil
 }
 
@@ -172,6 +184,8 @@ func (f *Fleet) failed(p *project, err error) error {
 	switch {
 	case f.life.Err() != nil:
 		return err // it is we who stop
+	case errors.Is(err, context.Canceled):
+		return &LaterError{After: time.Second, Err: errors.New("the project was stopped while it started")}
 	case errors.As(err, &busy):
 		p.mu.Lock()
 		p.failures = p.failures.until(f.cfg.Now().Add(busy.After))
@@ -207,7 +221,7 @@ func (f *Fleet) crashed(p *project, cause error) error {
 	}
 	ctx, cancel := context.WithTimeout(f.life, storeTimeout)
 	defer cancel()
-	if err := f.setState(ctx, p, State{Want: Parked, Message: message}); err != nil {
+	if err := f.setState(ctx, p, State{Want: Parked, Message: message}, mayRun); err != nil {
 		return err
 	}
 	f.cfg.Happened(p.ID, "project.parked", message)
@@ -254,16 +268,26 @@ func (f *Fleet) suspect(ctx context.Context, p *project) {
 	f.compare(p, status)
 }
 
-// setState stores what the project should be, then notes and publishes it.
-func (f *Fleet) setState(ctx context.Context, p *project, state State) error {
+// setState stores what the project should be, then notes and publishes it. Check
+// decides by what it should be now; the two do not come apart.
+func (f *Fleet) setState(ctx context.Context, p *project, state State, check func(Want) error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := check(p.Want); err != nil {
+		return err
+	}
+	if state == p.State {
+		return nil
+	}
 	if err := f.cfg.Store.SetState(ctx, p.ID, state); err != nil {
 		return fmt.Errorf("store the state of project %s: %w", p.ID, err)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.State = state
 	if state.Want != Awake {
 		p.gone()
+	}
+	if state.Want != Awake && state.Want != Asleep && p.attempt != nil {
+		p.attempt.cancel()
 	}
 	f.publish(p)
 	return nil
