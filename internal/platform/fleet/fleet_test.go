@@ -31,8 +31,8 @@ func TestAThousandCallersCauseOneStart(t *testing.T) {
 	}
 	close(w.slow)
 	callers.Wait()
-	if w.starts["a"] != 1 {
-		t.Errorf("%d starts", w.starts["a"])
+	if w.started("a") != 1 {
+		t.Errorf("%d starts", w.started("a"))
 	}
 }
 
@@ -128,17 +128,18 @@ func TestIdleSleeps(t *testing.T) {
 			}
 			f.Used("a", w.clock(), c.open)
 			w.pass(c.after)
-			w.answer = c.answer(w.clock())
+			answer := c.answer(w.clock())
+			w.set(func() { w.answer = answer })
 			f.mustPass(t)
-			if w.want("a") != c.want || w.asked != c.asked {
-				t.Errorf("it is %s and was asked %d times, want %s and %d", w.want("a"), w.asked, c.want, c.asked)
+			if w.want("a") != c.want || w.timesAsked() != c.asked {
+				t.Errorf("it is %s and was asked %d times, want %s and %d", w.want("a"), w.timesAsked(), c.want, c.asked)
 			}
 			if c.want == Asleep && (w.state("a") != driver.Stopped || f.routeState("a") != "asleep") {
 				t.Errorf("it is %s, its route %s", w.state("a"), f.routeState("a"))
 			}
 			// Not asked again at once: that would keep it awake on some engines.
 			f.mustPass(t)
-			if w.asked != c.asked {
+			if w.timesAsked() != c.asked {
 				t.Error("it was asked again at once")
 			}
 		})
@@ -155,10 +156,10 @@ func TestDueTenantsAreWoken(t *testing.T) {
 	}
 	w.pass(20 * time.Minute)
 	due := w.clock().Add(time.Hour)
-	w.answer = Answer{Synced: true, Due: due}
+	w.set(func() { w.answer = Answer{Synced: true, Due: due} })
 	f.mustPass(t)
-	if w.want("a") != Asleep || !w.projects["a"].Due.Equal(due) {
-		t.Fatalf("%+v", w.projects["a"])
+	if w.want("a") != Asleep || !w.project("a").Due.Equal(due) {
+		t.Fatalf("%+v", w.project("a"))
 	}
 	// A platform that starts anew knows it too.
 	f = w.platform()
@@ -184,11 +185,11 @@ func TestACrashIsMendedAtOnceAndALoopIsParked(t *testing.T) {
 	}
 	w.crash("a")
 	f.mustPass(t)
-	if w.starts["a"] != 2 || f.routeState("a") != "running" {
-		t.Fatalf("%d starts, its route is %s", w.starts["a"], f.routeState("a"))
+	if w.started("a") != 2 || f.routeState("a") != "running" {
+		t.Fatalf("%d starts, its route is %s", w.started("a"), f.routeState("a"))
 	}
 
-	w.crashes["a"] = true
+	w.set(func() { w.crashes["a"] = true })
 	w.crash("a")
 	for range 60 {
 		f.mustPass(t)
@@ -197,22 +198,22 @@ func TestACrashIsMendedAtOnceAndALoopIsParked(t *testing.T) {
 	if w.want("a") != Parked || f.routeState("a") != "parked" {
 		t.Fatalf("it is %s, its route %s", w.want("a"), f.routeState("a"))
 	}
-	if starts := w.starts["a"]; starts != 5 {
+	if starts := w.started("a"); starts != 5 {
 		t.Errorf("%d starts in all, want 5: two that worked, three in vain", starts)
 	}
-	if message := w.projects["a"].Message; !strings.Contains(message, "last words of a") {
+	if message := w.project("a").Message; !strings.Contains(message, "last words of a") {
 		t.Errorf("no last log lines in %q", message)
 	}
-	if w.incident["a crash_loop"] == "" {
+	if w.incidents()["a crash_loop"] == "" {
 		t.Error("no incident")
 	}
 
-	w.crashes["a"] = false
+	w.set(func() { w.crashes["a"] = false })
 	if err := f.StartProject(context.Background(), "a"); err != nil {
 		t.Fatal(err)
 	}
-	if f.routeState("a") != "running" || len(w.incident) != 0 {
-		t.Errorf("its route is %s, incidents %v", f.routeState("a"), w.incident)
+	if f.routeState("a") != "running" || len(w.incidents()) != 0 {
+		t.Errorf("its route is %s, incidents %v", f.routeState("a"), w.incidents())
 	}
 }
 
@@ -227,8 +228,8 @@ func TestARouterThatCannotReachItHasItLookedAt(t *testing.T) {
 	w.crash("a")
 	w.pass(2 * time.Second)
 	route, err := f.Wake(context.Background(), "a")
-	if err != nil || route.State != routes.Running || w.starts["a"] != 2 {
-		t.Errorf("%+v, %v, %d starts", route, err, w.starts["a"])
+	if err != nil || route.State != routes.Running || w.started("a") != 2 {
+		t.Errorf("%+v, %v, %d starts", route, err, w.started("a"))
 	}
 }
 
@@ -240,19 +241,19 @@ func TestATenantThatHangsIsRestarted(t *testing.T) {
 	if _, err := f.Wake(context.Background(), "a"); err != nil {
 		t.Fatal(err)
 	}
-	w.hung = true
+	w.set(func() { w.hung = true })
 	for range 3 {
 		w.pass(31 * time.Second)
 		f.mustPass(t)
 	}
-	if w.incident["a down"] == "" || w.state("a") == driver.Running {
+	if w.incidents()["a down"] == "" || w.state("a") == driver.Running {
 		t.Fatalf("incidents %v, it is %s", w.incident, w.state("a"))
 	}
-	w.hung = false
+	w.set(func() { w.hung = false })
 	w.pass(2 * time.Second)
 	f.mustPass(t)
-	if f.routeState("a") != "running" || len(w.incident) > 0 {
-		t.Errorf("its route is %s, incidents %v", f.routeState("a"), w.incident)
+	if f.routeState("a") != "running" || len(w.incidents()) > 0 {
+		t.Errorf("its route is %s, incidents %v", f.routeState("a"), w.incidents())
 	}
 }
 
@@ -283,8 +284,8 @@ func TestAStopUnderWayIsWaitedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.work.Unlock()
-	if err := <-woken; err != nil || w.starts["a"] != 2 {
-		t.Errorf("%v, %d starts", err, w.starts["a"])
+	if err := <-woken; err != nil || w.started("a") != 2 {
+		t.Errorf("%v, %d starts", err, w.started("a"))
 	}
 }
 
@@ -445,8 +446,8 @@ func TestTenantsGoOnWhenThePlatformStarts(t *testing.T) {
 		t.Errorf("before the first pass its route is %s", f.routeState("a"))
 	}
 	f.mustPass(t)
-	if w.starts["a"] != 1 {
-		t.Errorf("%d starts", w.starts["a"])
+	if w.started("a") != 1 {
+		t.Errorf("%d starts", w.started("a"))
 	}
 }
 

@@ -109,6 +109,32 @@ func (w *world) want(id string) Want {
 	return w.projects[id].Want
 }
 
+func (w *world) set(change func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change()
+}
+
+func (w *world) started(id string) (n int) {
+	w.set(func() { n = w.starts[id] })
+	return n
+}
+
+func (w *world) timesAsked() (n int) {
+	w.set(func() { n = w.asked })
+	return n
+}
+
+func (w *world) incidents() (all map[string]string) {
+	w.set(func() { all = maps.Clone(w.incident) })
+	return all
+}
+
+func (w *world) project(id string) (p Project) {
+	w.set(func() { p = w.projects[id] })
+	return p
+}
+
 // The registry.
 
 func (w *world) Load(context.Context) ([]Project, error) {
@@ -172,8 +198,8 @@ func (e engine) Start(_ context.Context, id string) error {
 	if slow != nil {
 		<-slow
 	}
+	e.set(func() { e.held-- })
 	return e.step(func() error {
-		e.held--
 		t := e.tenants[id]
 		if t == nil {
 			return driver.ErrNotFound

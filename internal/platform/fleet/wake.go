@@ -106,10 +106,10 @@ func (f *Fleet) begin(p *project) (*attempt, error) {
 		p.mu.Lock()
 		p.attempt, a.err = nil, err
 		p.mu.Unlock()
-		close(a.done)
 		if err == nil {
 			f.cfg.Resolve(p.ID, Down)
 		}
+		close(a.done)
 	})
 	return a, nil
 }
