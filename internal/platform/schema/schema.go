@@ -120,9 +120,9 @@ func create(tx core.App) error {
 		&core.DateField{Name: "closed"}, &core.DateField{Name: "acknowledged"},
 		&core.TextField{Name: "acknowledgedBy", Max: 200},
 		&core.BoolField{Name: "openTold"}, &core.BoolField{Name: "closeTold"},
-		&core.NumberField{Name: "attempts"}, &core.DateField{Name: "nextTry"},
+		&core.NumberField{Name: "attempts"}, &core.DateField{Name: "nextTry"}, // empty when all is told
 	}, "CREATE UNIQUE INDEX idx_alerts_open ON alerts (organization, project, kind) WHERE closed = ''",
-		"CREATE INDEX idx_alerts_untold ON alerts (nextTry) WHERE openTold = FALSE OR (closed != '' AND closeTold = FALSE)"); err != nil {
+		"CREATE INDEX idx_alerts_untold ON alerts (nextTry) WHERE nextTry != ''"); err != nil {
 		return err
 	}
 	_, err = tx.NonconcurrentDB().NewQuery(`
