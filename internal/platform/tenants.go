@@ -1,0 +1,191 @@
+package platform
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/picobase/picobase/internal/platform/driver"
+	"github.com/picobase/picobase/internal/platform/fleet"
+	"github.com/picobase/picobase/internal/platform/schema"
+	"github.com/picobase/picobase/internal/platform/sign"
+	"github.com/pocketbase/dbx"
+)
+
+// tenants asks running tenants, as the platform itself.
+type tenants struct{ *Platform }
+
+// maxAnswer bounds what is read of a tenant's answer: it may be anybody's.
+const maxAnswer = 1 << 20
+
+// ask reads the answer of a tenant to a GET.
+func (t tenants) ask(ctx context.Context, id, address, path string, into any) error {
+	client, base, err := driver.Client(address)
+	if err != nil {
+		return err
+	}
+	defer client.CloseIdleConnections()
+	token, _, err := t.key.Token(sign.Claims{Project: id, Subject: "platform", For: time.Minute}, t.cfg.Now())
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+path, nil)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return err
+	}
+	// A health report that something fails is an answer too.
+	if response.StatusCode != http.StatusOK && response.StatusCode != http.StatusServiceUnavailable {
+		return fmt.Errorf("%s answered %d", path, response.StatusCode)
+	}
+	if text, ok := into.(*string); ok {
+		*text = string(body)
+		return nil
+	}
+	return json.Unmarshal(body, into)
+}
+
+// Due implements [fleet.Tenants].
+func (t tenants) Due(ctx context.Context, id, address string) (fleet.Answer, error) {
+	var answer struct {
+		Due       *time.Time `json:"due"`
+		IdleSince *time.Time `json:"idleSince"`
+		Busy      []struct {
+			What  string `json:"what"`
+			Count int    `json:"count"`
+		} `json:"busy"`
+		Synced *bool `json:"synced"`
+	}
+	if err := t.ask(ctx, id, address, "/api/v1/due", &answer); err != nil {
+		return fleet.Answer{}, err
+	}
+	if answer.IdleSince == nil || answer.Synced == nil {
+		return fleet.Answer{}, errors.New("the tenant's answer lacks idleSince or synced")
+	}
+	result := fleet.Answer{IdleSince: *answer.IdleSince, Synced: *answer.Synced}
+	if answer.Due != nil {
+		result.Due = *answer.Due
+	}
+	var busy []string
+	for _, b := range answer.Busy {
+		if b.Count > 0 {
+			busy = append(busy, strconv.Itoa(b.Count)+" "+b.What)
+		}
+	}
+	result.Busy = strings.Join(busy, ", ")
+	return result, nil
+}
+
+// Collect implements [fleet.Tenants]: usage of today and yesterday, the size of the
+// databases, and what the health report says that somebody should know.
+func (t tenants) Collect(ctx context.Context, id, address string) error {
+	return errors.Join(t.collectUsage(ctx, id, address), t.collectHealth(ctx, id, address))
+}
+
+func (t tenants) collectUsage(ctx context.Context, id, address string) error {
+	now := t.cfg.Now().UTC()
+	query := url.Values{"interval": {"day"}, "from": {day(now.Add(-24 * time.Hour))}}
+	var report struct {
+		Items []struct {
+			Time     time.Time `json:"time"`
+			Requests int64     `json:"requests"`
+			Errors   int64     `json:"errors"`
+			BytesIn  int64     `json:"bytesIn"`
+			BytesOut int64     `json:"bytesOut"`
+		} `json:"items"`
+	}
+	if err := t.ask(ctx, id, address, "/api/v1/usage?"+query.Encode(), &report); err != nil {
+		return err
+	}
+	storage, err := t.storage(ctx, id, address)
+	if err != nil {
+		return err
+	}
+	view, ok := t.fleet.View(id)
+	if !ok {
+		return nil
+	}
+	// A day's figures as the tenant has them replace what is here: taking them twice
+	// counts nothing twice.
+	store := func(when time.Time, requests, failures, in, out int64) error {
+		_, err := t.App.NonconcurrentDB().NewQuery(`
+INSERT INTO ` + schema.UsageTable + ` (project, day, organization, requests, errors, bytesIn, bytesOut, storage)
+VALUES ({:p}, {:d}, {:o}, {:r}, {:e}, {:i}, {:u}, {:s})
+ON CONFLICT (project, day) DO UPDATE SET requests = MAX(requests, excluded.requests), errors = MAX(errors, excluded.errors),
+	bytesIn = MAX(bytesIn, excluded.bytesIn), bytesOut = MAX(bytesOut, excluded.bytesOut), storage = excluded.storage`).
+			Bind(dbx.Params{"p": id, "d": day(when), "o": view.Organization, "r": requests, "e": failures, "i": in, "u": out, "s": storage}).Execute()
+		return err
+	}
+	if err := store(now, 0, 0, 0, 0); err != nil {
+		return err
+	}
+	for _, item := range report.Items {
+		if err := store(item.Time, item.Requests, item.Errors, item.BytesIn, item.BytesOut); err != nil {
+			return err
+		}
+	}
+	t.checkUse(view.Organization)
+	return nil
+}
+
+// storage is the size of the tenant's databases in bytes, from its metrics.
+func (t tenants) storage(ctx context.Context, id, address string) (total int64, err error) {
+	var text string
+	if err := t.ask(ctx, id, address, "/metrics", &text); err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "picobase_db_size_bytes{") {
+			continue
+		}
+		if _, value, ok := strings.Cut(strings.TrimSpace(line), "} "); ok {
+			size, err := strconv.ParseFloat(value, 64)
+			if err != nil {
+				return 0, fmt.Errorf("metrics: %w", err)
+			}
+			total += int64(size)
+		}
+	}
+	return total, nil
+}
+
+// healthAlerts are the checks of a tenant that open alerts.
+var healthAlerts = map[string]string{"disk": "disk", "replication": "replication_lag", "backups": "failed_drill"}
+
+func (t tenants) collectHealth(ctx context.Context, id, address string) error {
+	var report struct {
+		Checks map[string]struct {
+			Status  string `json:"status"`
+			Message string `json:"message"`
+		} `json:"checks"`
+	}
+	if err := t.ask(ctx, id, address, "/api/v1/health", &report); err != nil {
+		return err
+	}
+	for check, kind := range healthAlerts {
+		result, ok := report.Checks[check]
+		switch {
+		case ok && (result.Status == "failing" || result.Status == "degraded"):
+			t.openAlert(id, fleet.Kind(kind), result.Message)
+		case ok:
+			t.closeAlert(id, fleet.Kind(kind))
+		}
+	}
+	return nil
+}
