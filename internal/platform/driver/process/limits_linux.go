@@ -140,8 +140,8 @@ func (l *limits) startUnified(id string, spec storedSpec, cmd *exec.Cmd) error {
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
-	cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(dir.Fd()) //nolint:gosec // a file descriptor
+	defer func() { _ = dir.Close() }()
+	cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(dir.Fd())
 	return cmd.Start()
 }
 
@@ -225,6 +225,15 @@ func (l *limits) remove(id string) {
 	}
 }
 
+// close removes what no tenant is in.
+func (l *limits) close() {
+	for _, dir := range []string{l.unified, l.memoryDir, l.cpuDir} {
+		if dir != "" {
+			_ = os.Remove(dir) // fails as long as there are groups in it
+		}
+	}
+}
+
 // writeGroup writes to a file that must be there already.
 func writeGroup(path, value string) error {
 	file, err := os.OpenFile(path, os.O_WRONLY, 0)
@@ -284,7 +293,7 @@ func eachLine(path string, do func(line string)) error {
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	scanner := bufio.NewScanner(file)
 	for scanner.Scan() {
 		do(scanner.Text())

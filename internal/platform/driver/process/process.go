@@ -119,7 +119,7 @@ func Open(cfg Config) (*Driver, error) {
 func (d *Driver) complete() (err error) {
 	c := &d.cfg
 	if c.Dir == "" {
-		return errors.New("Dir is empty")
+		return errors.New("no Dir is configured")
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -229,6 +229,7 @@ func (d *Driver) Close() error {
 	d.mu.Unlock()
 	close(d.stop)
 	d.done.Wait()
+	d.limits.close()
 	return d.lock.Close()
 }
 

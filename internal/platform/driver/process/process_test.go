@@ -28,16 +28,37 @@ func openDir(t *testing.T) string {
 	return dir
 }
 
-// buildFixture builds where users can reach it.
+var fixture struct {
+	sync.Once
+	path string
+}
+
+// buildFixture builds once, where users can reach it.
 func buildFixture(t *testing.T) string {
 	t.Helper()
-	path := drivertest.BuildFixture(t)
-	for _, dir := range []string{filepath.Dir(path), filepath.Dir(filepath.Dir(path))} {
+	fixture.Do(func() {
+		dir, err := os.MkdirTemp("", "fixture-") // goes in TestMain
+		if err != nil {
+			t.Fatal(err)
+		}
 		if err := os.Chmod(dir, 0o711); err != nil {
 			t.Fatal(err)
 		}
+		path := filepath.Join(dir, "fixture")
+		if err := os.Rename(drivertest.BuildFixture(t), path); err != nil {
+			t.Fatal(err)
+		}
+		fixture.path = path
+	})
+	return fixture.path
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if fixture.path != "" {
+		_ = os.RemoveAll(filepath.Dir(fixture.path))
 	}
-	return path
+	os.Exit(code)
 }
 
 // logText is a log that tests look at.

@@ -79,6 +79,10 @@ func (t *tenant) writeSpec(spec driver.Spec) error {
 	if err := os.MkdirAll(t.dir(), 0o711); err != nil { //nolint:gosec // the tenant passes through, and cannot list it
 		return err
 	}
+	// As it should be also if it was there, or the umask is strict.
+	if err := os.Chmod(t.dir(), 0o711); err != nil { //nolint:gosec // as above
+		return err
+	}
 	content, err := json.Marshal(stored)
 	if err != nil {
 		return err
@@ -136,17 +140,27 @@ func (t *tenant) ownFolders(spec storedSpec) error {
 		if owner(info) == uid {
 			continue
 		}
-		err = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			return os.Lchown(path, uid, uid)
-		})
-		if err != nil {
+		if err := give(dir, uid); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// give makes the user the owner of the folder and all that is in it, and of
+// nothing that links in it lead to.
+func give(dir string, uid int) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	return fs.WalkDir(root.FS(), ".", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return root.Lchown(path, uid, uid)
+	})
 }
 
 // environ returns the tenant's environment, sorted: what the spec says, where its

@@ -61,12 +61,12 @@ func (t *tenant) start() error {
 	if err != nil {
 		return err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	socket, url, err := t.listen()
 	if err != nil {
 		return err
 	}
-	defer socket.Close()
+	defer func() { _ = socket.Close() }()
 
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -129,7 +129,7 @@ func (t *tenant) listen() (socket *os.File, url string, err error) {
 		if err != nil {
 			return nil, "", err
 		}
-		defer listener.Close()
+		defer func() { _ = listener.Close() }()
 		socket, err = listener.(*net.TCPListener).File()
 		return socket, "http://" + listener.Addr().String(), err
 	}
@@ -151,7 +151,7 @@ func (t *tenant) listen() (socket *os.File, url string, err error) {
 	}
 	unix := listener.(*net.UnixListener)
 	unix.SetUnlinkOnClose(false)
-	defer unix.Close()
+	defer func() { _ = unix.Close() }()
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, "", err
 	}
