@@ -95,3 +95,6 @@ func (p *Platform) urlOf(name string) string {
 	}
 	return p.scheme + "://" + net.JoinHostPort(p.hostOf(name), port)
 }
+
+// URL is where people reach the platform.
+func (p *Platform) URL() string { return strings.TrimSuffix(p.cfg.PublicURL, "/") }

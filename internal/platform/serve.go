@@ -5,9 +5,11 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/picobase/picobase/internal/routes"
 	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/hook"
@@ -31,10 +33,29 @@ func (p *Platform) Prepare(ctx context.Context) error { return p.backups.Prepare
 // Bootstrap opens the registry and brings it up to date.
 func (p *Platform) Bootstrap() error { return p.bootstrapped() }
 
-// Serve answers requests that come by listener until ctx ends or the server fails,
-// then ends the app. Tenants go on. Started is called once requests are answered,
-// with the handler of the platform's own API and dashboard.
-func (p *Platform) Serve(ctx context.Context, listener net.Listener, started func(http.Handler) error) error {
+// ServeConfig says how a platform is served.
+type ServeConfig struct {
+	// Listener is where its own API and dashboard are. Serve closes it.
+	Listener net.Listener
+
+	// BehindRouter says that only routers reach the listener, so that their word on
+	// who the client is counts.
+	BehindRouter bool
+
+	// InternalURL is where routers reach the listener: what they bring there is the
+	// base domain itself. Empty for routers that do not.
+	InternalURL string
+
+	// Started is called once requests are answered. An error ends the server.
+	Started func() error
+}
+
+// Serve answers requests until ctx ends or the server fails, then ends the app.
+// Tenants go on.
+func (p *Platform) Serve(ctx context.Context, cfg ServeConfig) error {
+	if cfg.InternalURL != "" {
+		p.routes.Put(routes.Route{Project: ownRoute, Hosts: []string{p.cfg.BaseDomain}, State: routes.Running, URL: cfg.InternalURL})
+	}
 	up := make(chan struct{})
 	failed := make(chan error, 1)
 	var once sync.Once
@@ -43,26 +64,29 @@ func (p *Platform) Serve(ctx context.Context, listener net.Listener, started fun
 		Id: "picoPlatformStarted", Priority: -1,
 		Func: func(e *core.ServeEvent) error {
 			e.InstallerFunc = nil
-			e.Listener = listener
+			e.Listener = cfg.Listener
 			if err := e.Next(); err != nil {
 				return err
+			}
+			if cfg.BehindRouter {
+				e.Server.Handler = believeRouter(e.Server.Handler)
 			}
 			if err := p.health.Start(); err != nil {
 				return err
 			}
 			once.Do(func() {
-				if started != nil {
-					startErr = started(e.Server.Handler)
+				if cfg.Started != nil {
+					startErr = cfg.Started()
 				}
 				close(up)
 			})
 			return startErr
 		},
 	})
-	go func() { failed <- apis.Serve(p.App, apis.ServeConfig{HttpAddr: listener.Addr().String()}) }()
+	go func() { failed <- apis.Serve(p.App, apis.ServeConfig{HttpAddr: cfg.Listener.Addr().String()}) }()
 	select {
 	case err := <-failed:
-		return errors.Join(err, listener.Close(), p.Close())
+		return errors.Join(err, cfg.Listener.Close(), p.Close())
 	case <-up:
 	}
 	select {
@@ -72,6 +96,24 @@ func (p *Platform) Serve(ctx context.Context, listener net.Listener, started fun
 		err := p.Close()
 		return errors.Join(err, <-failed)
 	}
+}
+
+// ownRoute names the platform among the projects of the table. It is no project's
+// id: those have 15 characters.
+const ownRoute = "platform"
+
+// believeRouter takes the client's address from a router's header, in the place of
+// the router's own.
+func believeRouter(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		forwarded := r.Header.Get("X-Forwarded-For")
+		client := strings.TrimSpace(forwarded[strings.LastIndexByte(forwarded, ',')+1:])
+		if net.ParseIP(client) != nil {
+			r.RemoteAddr = net.JoinHostPort(client, "0")
+		}
+		r.Header.Del("X-Forwarded-For")
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Close ends the app. Closing twice is harmless.
@@ -139,4 +181,15 @@ func (p *Platform) StopTenants(ctx context.Context) error {
 		problem = errors.Join(problem, err)
 	}
 	return problem
+}
+
+// Handler returns the whole HTTP API without a listener, and with nothing running
+// in the background.
+func (p *Platform) Handler() (http.Handler, error) {
+	r, err := apis.NewRouter(p.App)
+	if err != nil {
+		return nil, err
+	}
+	p.bindRoutes(r)
+	return r.BuildMux()
 }

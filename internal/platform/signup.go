@@ -74,3 +74,20 @@ func (p *Platform) FirstUser(email, password string) (user, organization string,
 	})
 	return user, organization, made, err
 }
+
+// FirstSuperuser makes the operator's account for PocketBase's own dashboard, unless
+// there is one.
+func (p *Platform) FirstSuperuser(email, password string) error {
+	total, err := p.App.CountRecords(core.CollectionNameSuperusers)
+	if err != nil || total > 0 {
+		return err
+	}
+	superusers, err := p.App.FindCachedCollectionByNameOrId(core.CollectionNameSuperusers)
+	if err != nil {
+		return err
+	}
+	record := core.NewRecord(superusers)
+	record.SetEmail(email)
+	record.SetPassword(password)
+	return p.App.Save(record)
+}
