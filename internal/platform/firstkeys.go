@@ -1,5 +1,23 @@
 package platform
 
-func newFirstKeys() (Keys, string, error) { return Keys{"todo", "todo"}, "", nil }
+import (
+	"github.com/picobase/picobase/internal/apikey"
+)
 
+// newFirstKeys makes a project's first API keys, and what the tenant and the
+// registry keep of them: their hashes.
+func newFirstKeys() (keys Keys, stored string, err error) {
+	publishable, first, err := apikey.New(apikey.Publishable, "first publishable key", nil)
+	if err != nil {
+		return keys, "", err
+	}
+	secret, second, err := apikey.New(apikey.Secret, "first secret key", []string{"records:*"})
+	if err != nil {
+		return keys, "", err
+	}
+	stored, err = apikey.Format([]apikey.Stored{first, second})
+	return Keys{Publishable: publishable, Secret: secret}, stored, err
+}
+
+// branchSource is what PICOBASE_BRANCH_FROM says for a project.
 func (p *Platform) branchSource(id string) (string, error) { return id, nil }

@@ -78,7 +78,9 @@ func (d *engine) tenant(spec driver.Spec) http.Handler {
 	answer("/api/v1/usage", func() string {
 		return fmt.Sprintf(`{"items":[{"time":%q,"requests":7,"errors":1,"bytesIn":2,"bytesOut":3}]}`, time.Now().UTC().Format("2006-01-02T00:00:00Z"))
 	})
-	answer("/metrics", func() string { return "picobase_db_size_bytes{db=\"data\"} 1000\npicobase_db_size_bytes{db=\"auxiliary\"} 24\n" })
+	answer("/metrics", func() string {
+		return "picobase_db_size_bytes{db=\"data\"} 1000\npicobase_db_size_bytes{db=\"auxiliary\"} 24\n"
+	})
 	answer("/api/v1/health", func() string {
 		d.mu.Lock()
 		defer d.mu.Unlock()

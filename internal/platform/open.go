@@ -116,5 +116,3 @@ func (p *Platform) takeActivity(e *core.RequestEvent) error {
 	p.Used(activity)
 	return e.NoContent(http.StatusNoContent)
 }
-
-
