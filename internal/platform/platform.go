@@ -257,6 +257,11 @@ func (p *Platform) bindRoutes(r *router.Router[*core.RequestEvent]) {
 	p.backups.Routes(r)
 	r.Bind(&hook.Handler[*core.RequestEvent]{Id: "picoPlatformTokens", Priority: priorityTokens, Func: p.loadToken})
 	p.bindOpen(r)
+	p.bindAPI(r)
+}
+
+// bindAPI binds what people do.
+func (p *Platform) bindAPI(r *router.Router[*core.RequestEvent]) {
 	api := r.Group(PathPrefix)
 	api.Bind(&hook.Handler[*core.RequestEvent]{Id: "picoPlatformCaller", Func: p.requireCaller})
 	p.bindOrganizations(api)

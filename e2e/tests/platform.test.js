@@ -1,0 +1,260 @@
+// A platform, its router and its projects, all on this machine.
+
+import assert from 'node:assert/strict'
+import { createPublicKey, verify } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { Agent } from 'node:http'
+import path from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { ownerToken, Platform } from '../platform.js'
+import { until } from '../server.js'
+
+/** The process ids of the tenants that run, by project id. */
+async function tenants(platform) {
+  const found = {}
+  for (const pid of await readdir('/proc')) {
+    if (!/^\d+$/.test(pid)) continue
+    const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+    const match = line.includes('\0serve\0') && line.includes(platform.dir + '/tenants/') && /\/tenants\/([a-z0-9]+)\//.exec(line)
+    if (match) found[match[1]] = Number(pid)
+  }
+  return found
+}
+
+const starts = async (platform, id) => (await readFile(path.join(platform.dir, 'tenants', id, 'log'), 'utf8')).split('is running.').length - 1
+
+/** Makes the collection notes, which everybody may read and write. */
+async function makeNotes(platform, project) {
+  const token = await ownerToken(platform, project)
+  const made = await platform.request(`${project.name}.localhost`, '/api/collections', {
+    token,
+    json: { name: 'notes', type: 'base', listRule: '', viewRule: '', createRule: '', fields: [{ name: 'text', type: 'text' }] },
+  })
+  assert.equal(made.status, 200, made.text)
+}
+
+const write = (platform, project, text) => platform.project(project, '/api/collections/notes/records', { json: { text } })
+
+async function read(platform, project) {
+  const list = await platform.project(project, '/api/collections/notes/records?sort=text')
+  assert.equal(list.status, 200, list.text)
+  return list.body.items.map((item) => item.text)
+}
+
+describe('a platform', () => {
+  let platform, app
+  before(async () => {
+    platform = await Platform.start()
+    app = platform.first.project
+  })
+  after(() => platform?.close())
+
+  test('its first run leaves what is needed to go on, for this user alone', async () => {
+    const file = path.join(platform.dir, 'first-run.json')
+    assert.equal((await stat(file)).mode & 0o777, 0o600)
+    const { url, email, password, token, project } = platform.first
+    assert.equal(url, `http://localhost:${platform.port}`)
+    assert.equal(project.url, `http://app.localhost:${platform.port}`)
+    assert.match(token, /^pbp_\w{38}$/)
+    for (const text of [url, project.url, token, project.keys.publishable, project.keys.secret, file]) {
+      assert.ok(platform.output.includes(text), `${text} was not printed`)
+    }
+    const signIn = await platform.request('localhost', '/api/collections/users/auth-with-password', { json: { identity: email, password } })
+    assert.equal(signIn.status, 200, signIn.text)
+    const dashboard = await platform.request('localhost', '/_/')
+    assert.equal(dashboard.status, 200)
+    const operator = await platform.request('localhost', '/api/collections/_superusers/auth-with-password', { json: { identity: email, password } })
+    assert.equal(operator.status, 200, operator.text)
+  })
+
+  test('a thousand first requests at once cause one start and all are answered', async () => {
+    const project = await platform.create('crowd')
+    assert.equal(project.status, 'asleep')
+    assert.equal((await tenants(platform))[project.id], undefined)
+    const agent = new Agent({ keepAlive: true, maxSockets: 250 })
+    // A path that a tenant's rate limits leave alone.
+    const answers = await Promise.all(Array.from({ length: 1000 }, () => platform.project(project, '/api/v1/ready', { agent })))
+    agent.destroy()
+    assert.deepEqual([...new Set(answers.map((a) => a.status))], [200])
+    assert.equal(await starts(platform, project.id), 1)
+  })
+
+  test('projects are created, listed, stopped, started, deleted and had back', async () => {
+    const project = await platform.create('life')
+    await makeNotes(platform, project)
+    await write(platform, project, 'one')
+    const names = (await platform.api('/projects')).body.items.map((p) => p.name)
+    assert.ok(names.includes('app') && names.includes('life'), names.join())
+
+    const stopped = await platform.api(`/projects/${project.id}/stop`, { method: 'POST' })
+    assert.equal(stopped.body.status, 'off', stopped.text)
+    assert.equal((await tenants(platform))[project.id], undefined)
+    const refused = await platform.project(project, '/api/health')
+    assert.equal(refused.status, 503)
+    assert.ok(refused.headers['retry-after'] && refused.body.error.code, refused.text)
+
+    assert.equal((await platform.api(`/projects/${project.id}/start`, { method: 'POST' })).body.status, 'running')
+    assert.deepEqual(await read(platform, project), ['one'])
+    assert.equal((await platform.api(`/projects/${project.id}`, { method: 'DELETE' })).body.status, 'deleted')
+    await until('the route to be gone', async () => (await platform.project(project, '/api/health')).status === 404)
+    assert.equal((await platform.api('/projects', { json: { name: 'life' } })).body.error.code, 'name_taken')
+    assert.equal((await platform.api(`/projects/${project.id}/undelete`, { method: 'POST' })).status, 200)
+    await until('its data to be back', async () => (await platform.project(project, '/api/health')).status === 200)
+    assert.deepEqual(await read(platform, project), ['one'])
+
+    const logs = await platform.api(`/projects/${project.id}/logs`)
+    assert.match(logs.text, /PicoBase/)
+  })
+
+  test('a new name is served at once, the old one no more', async () => {
+    const project = await platform.create('before')
+    const renamed = await platform.api(`/projects/${project.id}`, { method: 'PATCH', json: { name: 'afterwards' } })
+    assert.equal(renamed.body.url, `http://afterwards.localhost:${platform.port}`)
+    await until('the new name', async () => (await platform.project({ ...project, name: 'afterwards' }, '/api/health')).status === 200)
+    assert.equal((await platform.project(project, '/api/health')).status, 404)
+  })
+
+  test("one project's keys and tokens are nothing to another", async () => {
+    const other = await platform.create('other')
+    const asOther = (options) => platform.request('other.localhost', '/api/v1/settings', options)
+    assert.equal((await asOther({ key: other.keys.secret })).status, 403) // known, without that scope
+    assert.equal((await asOther({ key: app.keys.secret })).body.error.code, 'api_key_unknown')
+    assert.equal((await asOther({ token: await ownerToken(platform, other) })).status, 200)
+    assert.equal((await asOther({ token: await ownerToken(platform, app) })).body.error.code, 'platform_token_invalid')
+    assert.equal((await asOther({ token: platform.first.token })).status, 401)
+    // Nor does a header from outside choose the project.
+    const tricked = await platform.request('other.localhost', '/api/v1/settings', {
+      key: app.keys.secret,
+      headers: { 'X-PicoBase-Project': app.id, 'X-Forwarded-Host': 'app.localhost' },
+    })
+    assert.equal(tricked.body.error.code, 'api_key_unknown')
+  })
+
+  test('tokens for one project are signed by a key that everybody can have', async () => {
+    const token = await ownerToken(platform, app)
+    const { keys } = (await platform.request('localhost', '/.well-known/jwks.json')).body
+    const [header, payload, signature] = token.split('.')
+    const { kid, alg } = JSON.parse(Buffer.from(header, 'base64url'))
+    const claims = JSON.parse(Buffer.from(payload, 'base64url'))
+    const key = createPublicKey({ key: keys.find((k) => k.kid === kid), format: 'jwk' })
+    assert.equal(alg, 'EdDSA')
+    assert.ok(verify(null, Buffer.from(`${header}.${payload}`), key, Buffer.from(signature, 'base64url')))
+    assert.deepEqual([claims.aud].flat(), [app.id])
+    assert.ok(claims.exp - claims.iat <= 300)
+    assert.equal(claims.email, platform.first.email)
+
+    // Who did it stands in the project's audit trail.
+    const changed = await platform.request('app.localhost', '/api/v1/settings', { token, method: 'PATCH', json: { cors: { maxAge: 60 } } })
+    assert.equal(changed.status, 200, changed.text)
+    const audit = await platform.request('app.localhost', '/api/v1/audit', { token })
+    assert.ok(audit.text.includes(platform.first.email), audit.text)
+  })
+
+  test('a device is let in by its code', async () => {
+    const begun = (await platform.request('localhost', '/api/platform/v1/device/code', { json: { name: 'test' } })).body
+    const poll = () => platform.request('localhost', '/api/platform/v1/device/token', { json: { device_code: begun.device_code } })
+    assert.equal((await poll()).body.error.code, 'authorization_pending')
+    assert.equal((await poll()).body.error.code, 'slow_down')
+    assert.equal((await platform.request('localhost', new URL(begun.verification_uri_complete).pathname)).status, 200)
+    const { email, password } = platform.first
+    const user = (await platform.request('localhost', '/api/collections/users/auth-with-password', { json: { identity: email, password } })).body.token
+    const approved = await platform.request('localhost', '/api/platform/v1/device/approve', { token: user, json: { userCode: begun.user_code } })
+    assert.equal(approved.status, 204, approved.text)
+    const { access_token: token } = (await poll()).body
+    assert.equal((await platform.api('/me', { token })).body.email, email)
+    assert.equal((await poll()).body.error.code, 'expired_token')
+  })
+
+  test('the description of the API names every route that is used here', async () => {
+    const { paths } = (await platform.request('localhost', '/api/platform/v1/openapi.json')).body
+    for (const name of ['/api/platform/v1/projects', '/api/platform/v1/projects/{id}/branch', '/api/platform/v1/device/code', '/.well-known/jwks.json']) {
+      assert.ok(paths[name], name)
+    }
+  })
+})
+
+describe('a platform that is killed', () => {
+  let platform, app
+  before(async () => {
+    platform = await Platform.start()
+    app = platform.first.project
+  })
+  after(() => platform?.close())
+
+  test('leaves its tenants, and the next one adopts them', async () => {
+    assert.equal((await platform.project(app, '/api/health')).status, 200)
+    const before = await tenants(platform)
+    await platform.kill('SIGKILL')
+    assert.deepEqual(await tenants(platform), before)
+    await platform.launch()
+    assert.equal((await platform.project(app, '/api/health')).status, 200)
+    assert.deepEqual(await tenants(platform), before)
+    assert.equal((await platform.api(`/projects/${app.id}`)).body.status, 'running')
+  })
+
+  test('a tenant that is killed is back for the next request', async () => {
+    const { [app.id]: pid } = await tenants(platform)
+    process.kill(pid, 'SIGKILL')
+    await until('an answer', async () => (await platform.project(app, '/api/health')).status === 200)
+    assert.notEqual((await tenants(platform))[app.id], pid)
+  })
+
+  test('a second run goes on, and ^C ends all', async () => {
+    const token = platform.first.token
+    const ended = await platform.kill('SIGINT')
+    assert.equal(ended.code, 0, platform.output)
+    assert.deepEqual(await tenants(platform), {})
+    await platform.launch()
+    assert.equal(platform.first.token, token)
+    assert.equal((await platform.project(app, '/api/health')).status, 200)
+  })
+})
+
+describe('idle projects', () => {
+  let platform
+  before(async () => {
+    platform = await Platform.start({ args: ['--idle-after', '2s'] })
+  })
+  after(() => platform?.close())
+
+  test('sleep, and wake with their data', async () => {
+    const app = platform.first.project
+    await makeNotes(platform, app)
+    await write(platform, app, 'kept')
+    await until('sleep', async () => (await platform.api(`/projects/${app.id}`)).body.status === 'asleep', 60_000)
+    assert.equal((await tenants(platform))[app.id], undefined)
+    assert.deepEqual(await read(platform, app), ['kept'])
+    // Its figures were taken before it slept.
+    const usage = (await platform.api(`/organizations/${app.organization}/usage`)).body
+    assert.ok(usage.items[0].requests >= 2 && usage.items[0].storage > 0, JSON.stringify(usage))
+  })
+})
+
+describe('branches', () => {
+  let platform
+  before(async () => {
+    platform = await Platform.start()
+  })
+  after(() => platform?.close())
+
+  test('begin as another project was at a moment, and go on by themselves', async () => {
+    const app = platform.first.project
+    await makeNotes(platform, app)
+    await write(platform, app, 'early')
+    await new Promise((resolve) => setTimeout(resolve, 2000)) // moments are told apart by the second
+    const at = new Date().toISOString().replace(/\.\d+/, '')
+    await new Promise((resolve) => setTimeout(resolve, 2000))
+    await write(platform, app, 'late')
+    await until('replication', async () => existsSync(path.join(platform.dir, 'tenants', app.id)))
+    const made = await platform.api(`/projects/${app.id}/branch`, { json: { name: 'copy', at } })
+    assert.equal(made.status, 201, made.text)
+    const copy = made.body
+    assert.deepEqual(await read(platform, copy), ['early'])
+    await write(platform, copy, 'own')
+    assert.deepEqual(await read(platform, app), ['early', 'late'])
+    assert.deepEqual(await read(platform, copy), ['early', 'own'])
+    // The keys of the original are not the copy's.
+    assert.equal((await platform.project({ ...copy, keys: app.keys }, '/api/collections/notes/records')).status, 401)
+  })
+})
