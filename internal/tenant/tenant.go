@@ -223,8 +223,12 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	if err != nil {
 		return err
 	}
+	branch, err := t.cfg.Storage.branch()
+	if err != nil {
+		return err
+	}
 	t.backups, err = backups.Register(app, backups.Config{
-		Settings: current, Stores: stores, Dir: t.backupsDir(), Metrics: metrics, Logger: t.cfg.Logger,
+		Settings: current, Stores: stores, Branch: branch, Dir: t.backupsDir(), Metrics: metrics, Logger: t.cfg.Logger,
 		NoReplication: t.cfg.NoReplication, TakeOver: t.cfg.TakeOver,
 		GatePriority: priorityReplicaGate, DashboardPriority: priorityBackupsPage, FilesPriority: priorityFiles,
 		Record: func(e *core.RequestEvent, action, target string) error {
