@@ -20,6 +20,9 @@ type openedDriver struct {
 	driver.Driver
 	local   bool   // asking a tenant how it is costs nothing
 	routers string // where tenants see routers come from, see PICOBASE_ROUTERS
+
+	// folder is where a tenant's data is on this machine, nil for other engines.
+	folder func(id string) (string, error)
 }
 
 // drivers are the engines by the name that --driver takes.
@@ -40,5 +43,5 @@ func openProcessDriver(o driverOptions) (openedDriver, error) {
 	if err != nil {
 		return openedDriver{}, err
 	}
-	return openedDriver{Driver: d, local: true, routers: "unix"}, nil
+	return openedDriver{Driver: d, local: true, routers: "unix", folder: d.Folder}, nil
 }

@@ -18,6 +18,3 @@ func newFirstKeys() (keys Keys, stored string, err error) {
 	stored, err = apikey.Format([]apikey.Stored{first, second})
 	return Keys{Publishable: publishable, Secret: secret}, stored, err
 }
-
-// branchSource is what PICOBASE_BRANCH_FROM says for a project.
-func (p *Platform) branchSource(id string) (string, error) { return id, nil }

@@ -15,7 +15,9 @@ import (
 func TestTheAPIIsDescribed(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	r := router.NewRouter(func(http.ResponseWriter, *http.Request) (*core.RequestEvent, router.EventCleanupFunc) { return nil, nil })
+	r := router.NewRouter(func(http.ResponseWriter, *http.Request) (*core.RequestEvent, router.EventCleanupFunc) {
+		return nil, nil
+	})
 	f.bindOpen(r)
 	f.bindAPI(r)
 	routes := map[string]bool{}

@@ -21,6 +21,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/picobase/picobase/internal/config"
@@ -72,6 +73,10 @@ type Config struct {
 
 	// DriverIsLocal says that asking a tenant how it is costs nothing.
 	DriverIsLocal bool
+
+	// SourceFolder returns the data folder of a project, for another one on the same
+	// machine to begin as its copy (default that there is none).
+	SourceFolder func(id string) (string, error)
 
 	// Storage is the bucket of the whole fleet, if there is one: each project has its
 	// folder there, and the registry too.
@@ -145,6 +150,10 @@ type Platform struct {
 	host    string            // of PublicURL, with the port
 	scheme  string
 	openapi []byte
+
+	life       context.Context // of what requests leave running
+	end        context.CancelFunc
+	background sync.WaitGroup
 }
 
 // New builds the platform. It opens nothing but the signing key, which it makes at
@@ -163,6 +172,7 @@ func New(cfg Config) (*Platform, error) {
 		cfg.Resolver = net.DefaultResolver
 	}
 	p := &Platform{cfg: cfg, routes: feed.New(), devices: newDevices(cfg.Now), hooks: guard.Transport(func() []string { return cfg.Webhook.AllowedPrivateHosts })}
+	p.life, p.end = context.WithCancel(context.Background())
 	var err error
 	if p.scheme, p.host, err = checkDomain(cfg.BaseDomain, cfg.PublicURL); err != nil {
 		return nil, err
@@ -238,10 +248,15 @@ func (p *Platform) Follow(ctx context.Context, send func(routes.Message) error) 
 // Wake is the waker for a router in this process.
 func (p *Platform) Wake(ctx context.Context, project string) (routes.Route, error) {
 	route, err := p.fleet.Wake(ctx, project)
-	if err != nil {
-		return route, fleetError(err)
+	if err == nil {
+		return route, nil
 	}
-	return route, nil
+	refusal := *fleetError(err)
+	if refusal.Code == errQuota.Code {
+		// Whoever visits the project can do nothing about it, but come again.
+		refusal.Status, refusal.RetryAfter = http.StatusServiceUnavailable, time.Minute
+	}
+	return route, &refusal
 }
 
 // Used takes what a router in this process has seen used.
@@ -277,5 +292,14 @@ func (p *Platform) bootstrapped() error {
 	if err := p.App.Bootstrap(); err != nil {
 		return fmt.Errorf("open %s: %w", p.cfg.DataDir, err)
 	}
-	return schema.Apply(p.App)
+	if err := schema.Apply(p.App); err != nil {
+		return err
+	}
+	// Mails of PocketBase lead there.
+	settings := p.App.Settings()
+	if settings.Meta.AppURL == p.URL() {
+		return nil
+	}
+	settings.Meta.AppURL = p.URL()
+	return p.App.Save(settings)
 }

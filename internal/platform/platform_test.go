@@ -2,10 +2,12 @@ package platform
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/picobase/picobase/internal/apierr"
 	"github.com/picobase/picobase/internal/secret"
 	"github.com/picobase/picobase/internal/token"
 )
@@ -307,6 +309,10 @@ func TestQuotas(t *testing.T) {
 	f.call("POST", "/projects/"+a+"/branch", anna, map[string]any{"name": "wiki"}).want(403, "quota_exceeded")
 	f.call("POST", "/projects/"+a+"/start", anna, nil).want(200)
 	f.call("POST", "/projects/"+b+"/start", anna, nil).want(403, "quota_exceeded")
+	var refusal *apierr.Error
+	if _, err := f.Wake(context.Background(), b); !errors.As(err, &refusal) || refusal.Status != 503 || refusal.RetryAfter == 0 {
+		t.Errorf("a visitor gets %v", err)
+	}
 	f.call("POST", "/projects/"+a+"/stop", anna, nil).want(200) // which collects seven requests
 	f.call("POST", "/projects/"+b+"/start", anna, nil).want(403, "quota_exceeded")
 	if alerts := f.call("GET", "/organizations/"+organization+"/alerts?open=true", anna, nil).want(200).items(); len(alerts) != 1 || alerts[0]["kind"] != "quota" {

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/picobase/picobase/internal/apierr"
 	"github.com/picobase/picobase/internal/httpapi"
 	"github.com/picobase/picobase/internal/platform/driver"
 	"github.com/picobase/picobase/internal/platform/fleet"
@@ -295,38 +294,6 @@ func (p *Platform) undeleteProject(e *core.RequestEvent) error {
 		}
 		return p.reroute(id)
 	})(e)
-}
-
-// branchProject makes a new project that begins as this one was at a moment.
-func (p *Platform) branchProject(e *core.RequestEvent) error {
-	record, err := p.project(e, developer)
-	if err != nil {
-		return httpapi.Failure(err)
-	}
-	var in struct {
-		Name string `json:"name"`
-		At   string `json:"at"`
-	}
-	if err := httpapi.Decode(e, &in); err != nil {
-		return err
-	}
-	if in.At != "" {
-		at, err := time.Parse(time.RFC3339, in.At)
-		if err != nil {
-			return httpapi.Error(apierr.Invalid("at", "must be a time such as 2027-01-31T15:04:05Z."))
-		}
-		if at.After(p.cfg.Now()) {
-			return httpapi.Error(apierr.Invalid("at", "must not be in the future."))
-		}
-	}
-	if view, _ := p.fleet.View(record.Id); view.Want == fleet.Deleted {
-		return httpapi.Error(errProjectDeleted)
-	}
-	view, err := p.NewProject(e, record.GetString("organization"), in.Name, Branch{From: record.Id, At: in.At})
-	if err != nil {
-		return httpapi.Failure(err)
-	}
-	return e.JSON(http.StatusCreated, view)
 }
 
 // projectToken is a token by which the caller acts on the project's own API for

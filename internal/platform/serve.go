@@ -155,8 +155,10 @@ func (p *Platform) bindTerminate() {
 			problem := p.health.Drain(context.Background())
 			ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 			defer cancel()
+			p.end()
 			// The fleet first: what it is about to store is to be stored still.
 			problem = errors.Join(problem, p.health.Stop(ctx), p.fleet.Stop(ctx), p.alerts.Stop(ctx), p.domains.Stop(ctx), p.backups.Stop(ctx))
+			p.background.Wait() // its context has ended
 			return errors.Join(problem, e.Next())
 		},
 	})

@@ -8,6 +8,7 @@
 package schema
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/pocketbase/pocketbase/core"
@@ -39,7 +40,7 @@ func Apply(app core.App) error {
 }
 
 func create(tx core.App) error {
-	if err := closeUsers(tx); err != nil {
+	if err := errors.Join(closeUsers(tx), limitGuesses(tx)); err != nil {
 		return err
 	}
 	organizations, err := save(tx, Organizations, []core.Field{
@@ -152,6 +153,22 @@ func closeUsers(tx core.App) error {
 	users.ListRule = nil
 	users.CreateRule = types.Pointer("") // checked by the platform, see sign-up
 	return tx.Save(users)
+}
+
+// limitGuesses bounds how fast an address can try passwords and codes.
+func limitGuesses(tx core.App) error {
+	settings := tx.Settings()
+	settings.Meta.AppName = "PicoBase"
+	settings.RateLimits.Enabled = true
+	settings.RateLimits.Rules = []core.RateLimitRule{
+		{Label: "*:auth", MaxRequests: 10, Duration: 30},
+		{Label: "*:create", MaxRequests: 20, Duration: 60},
+		{Label: "*:requestPasswordReset", MaxRequests: 5, Duration: 60},
+		{Label: "POST /api/platform/v1/device/code", MaxRequests: 10, Duration: 60},
+		{Label: "POST /api/platform/v1/device/token", MaxRequests: 60, Duration: 60},
+		{Label: "POST /api/platform/v1/invitations/accept", MaxRequests: 10, Duration: 60},
+	}
+	return tx.Save(settings)
 }
 
 func createEvents(tx core.App) error {
