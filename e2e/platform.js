@@ -8,18 +8,25 @@ import path from 'node:path'
 import { binary, cleanEnv, freePort, until } from './server.js'
 
 export class Platform {
-  /** Starts `picobase up`; options: args, env, dir and port (of an earlier platform). */
+  /** Starts `picobase up`; options: args, command (in its place), env, dir and port (of an earlier platform). */
   static async start(options = {}) {
     const p = new Platform()
     p.dir = options.dir ?? (await mkdtemp(path.join(tmpdir(), 'pico-')))
     p.port = options.port ?? (await freePort())
     p.options = options
-    await p.launch()
+    try {
+      await p.launch()
+    } catch (error) {
+      await p.kill()
+      if (!options.dir) await rm(p.dir, { recursive: true, force: true })
+      throw error
+    }
     return p
   }
 
   async launch() {
-    const args = ['up', '--dir', this.dir, '--http', `127.0.0.1:${this.port}`, ...(this.options.args ?? [])]
+    const command = this.options.command ?? ['up']
+    const args = [...command, '--dir', this.dir, '--http', `127.0.0.1:${this.port}`, ...(this.options.args ?? [])]
     this.output = ''
     // A session of its own, as a terminal's: a signal for it is none for the tests.
     this.process = spawn(binary, args, { env: cleanEnv(this.options.env), stdio: ['ignore', 'pipe', 'pipe'] })
@@ -30,9 +37,9 @@ export class Platform {
     await until('start of the platform', async () => {
       if (this.process.exitCode !== null) throw new Error(`picobase ended with ${this.process.exitCode}: ${this.output}`)
       const answer = await this.request('localhost', '/api/v1/ready').catch(() => ({}))
-      return answer.status === 200 && /is running/.test(this.output)
+      return answer.status === 200 && /is running|platform serves/.test(this.output)
     })
-    this.first = JSON.parse(await readFile(path.join(this.dir, 'first-run.json'), 'utf8'))
+    if (command[0] === 'up') this.first = JSON.parse(await readFile(path.join(this.dir, 'first-run.json'), 'utf8'))
   }
 
   async kill(signal = 'SIGKILL') {

@@ -60,6 +60,8 @@ func forbidden(name, imported string) string {
 		return "hooks import leaves only"
 	case own == "internal/tenant" && name != "" && name != strings.TrimSuffix(module, "/") && name != "internal/platform":
 		return "only main and the platform build tenants"
+	case own == "internal/platform" && name != "" && name != strings.TrimSuffix(module, "/"):
+		return "only main builds the platform"
 	}
 	return ""
 }
@@ -67,6 +69,7 @@ func forbidden(name, imported string) string {
 // forbiddenDeep judges everything that ends up in the package.
 func forbiddenDeep(name, dep string) string {
 	thin := within(name, "internal/router") || within(name, "internal/cli") || within(name, "internal/platform/driver") ||
+		within(name, "internal/platform/feed") || within(name, "internal/platform/fleet") || within(name, "internal/platform/sign") ||
 		name == "internal/apierr" || name == "internal/scope" || name == "internal/config"
 	if thin && strings.HasPrefix(dep, "github.com/pocketbase/") {
 		return "it must not need PocketBase"

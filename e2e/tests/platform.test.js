@@ -3,11 +3,13 @@
 import assert from 'node:assert/strict'
 import { createPublicKey, verify } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { readdir, readFile, stat } from 'node:fs/promises'
-import { Agent } from 'node:http'
+import { mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import http, { Agent } from 'node:http'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { ownerToken, Platform } from '../platform.js'
+import { S3, skip } from '../s3.js'
 import { until } from '../server.js'
 
 /** The process ids of the tenants that run, by project id. */
@@ -256,5 +258,134 @@ describe('branches', () => {
     assert.deepEqual(await read(platform, copy), ['early', 'own'])
     // The keys of the original are not the copy's.
     assert.equal((await platform.project({ ...copy, keys: app.keys }, '/api/collections/notes/records')).status, 401)
+  })
+})
+
+describe('with a bucket', { skip }, () => {
+  let s3, platform
+  before(async () => {
+    s3 = await S3.start()
+    platform = await Platform.start({ env: s3.env('fleet') })
+  })
+  after(async () => {
+    await platform?.close()
+    await s3?.close()
+  })
+
+  test("a deleted project's disk is freed at once, and its data comes back from the bucket", async () => {
+    const project = await platform.create('kept')
+    await makeNotes(platform, project)
+    await write(platform, project, 'one')
+    assert.equal((await platform.api(`/projects/${project.id}`, { method: 'DELETE' })).status, 200)
+    const folder = path.join(platform.dir, 'tenants', project.id)
+    await until('the folder to be gone', () => !existsSync(folder))
+    assert.ok((await s3.keys(`fleet/projects/${project.id}`)).length > 0)
+    assert.equal((await platform.api(`/projects/${project.id}/undelete`, { method: 'POST' })).status, 200)
+    await until('it to be back', async () => (await platform.project(project, '/api/health')).status === 200)
+    assert.deepEqual(await read(platform, project), ['one'])
+  })
+
+  test('a branch begins from the bucket', async () => {
+    const app = platform.first.project
+    await makeNotes(platform, app)
+    await write(platform, app, 'one')
+    await until('the replica', async () => (await s3.keys(`fleet/projects/${app.id}/replica/data.db`)).length > 0)
+    // What is synced is what a branch sees: a stop syncs all.
+    await platform.api(`/projects/${app.id}/stop`, { method: 'POST' })
+    const copy = (await platform.api(`/projects/${app.id}/branch`, { json: { name: 'copy' } })).body
+    assert.deepEqual(await read(platform, copy), ['one'])
+  })
+
+  test('a platform that has lost its disk has its registry and projects back', async () => {
+    const { token, project: app } = platform.first
+    await platform.kill('SIGINT')
+    const lost = await mkdtemp(path.join(tmpdir(), 'pico-lost-'))
+    await rename(path.join(platform.dir, 'platform'), path.join(lost, 'platform'))
+    await rename(path.join(platform.dir, 'tenants'), path.join(lost, 'tenants'))
+    await platform.launch()
+    assert.equal(platform.first.token, token)
+    const list = await platform.api('/projects')
+    assert.equal(list.status, 200, list.text)
+    assert.ok(list.body.items.some((p) => p.id === app.id))
+    assert.equal((await platform.api(`/projects/${app.id}/start`, { method: 'POST' })).status, 200)
+    assert.deepEqual(await read(platform, app), ['one'])
+    await rm(lost, { recursive: true })
+  })
+
+  test('after the grace time nothing is left', async () => {
+    const project = await platform.create('gone')
+    assert.equal((await platform.project(project, '/api/health')).status, 200)
+    await platform.kill('SIGINT')
+    platform.options.command = ['platform', 'serve', '--base-domain', 'localhost', '--delete-grace', '1s']
+    await platform.launch()
+    assert.equal((await platform.api(`/projects/${project.id}`, { method: 'DELETE' })).status, 200)
+    await until('the project to be forgotten', async () => (await platform.api(`/projects/${project.id}`)).status === 404)
+    assert.deepEqual(await s3.keys(`fleet/projects/${project.id}`), [])
+    assert.ok(!existsSync(path.join(platform.dir, 'tenants', project.id)))
+    platform.options.command = undefined
+    await platform.kill('SIGINT')
+    await platform.launch()
+  })
+
+  test('two platforms do not lead at once', async () => {
+    const second = await Platform.start({ env: s3.env('fleet') }).catch((error) => error)
+    assert.match(String(second), /another process writes to this replica/)
+  })
+})
+
+describe('a platform for routers elsewhere', () => {
+  const password = 'correct horse battery'
+  let platform, token
+  before(async () => {
+    platform = await Platform.start({
+      command: ['platform', 'serve', '--no-router', '--base-domain', 'localhost'],
+      env: { PICOBASE_ROUTER_TOKEN: 'shared', PICOBASE_SUPERUSER_EMAIL: 'root@example.com', PICOBASE_SUPERUSER_PASSWORD: password },
+    })
+    const signIn = await platform.request('localhost', '/api/collections/users/auth-with-password', { json: { identity: 'root@example.com', password } })
+    assert.equal(signIn.status, 200, signIn.text)
+    token = signIn.body.token
+  })
+  after(async () => {
+    if (!platform) return
+    for (const pid of Object.values(await tenants(platform))) process.kill(pid)
+    await until('the end of the tenants', async () => Object.keys(await tenants(platform)).length === 0)
+    await platform.close()
+  })
+
+  test('tells them its table and what changes, and wakes for them', async () => {
+    const lines = []
+    const open = (authorization) =>
+      new Promise((resolve, reject) => {
+        const request = http.get({ host: '127.0.0.1', port: platform.port, path: '/api/platform/v1/routes', headers: { Authorization: authorization } }, resolve)
+        request.on('error', reject)
+      })
+    const refused = await open('Bearer wrong')
+    assert.equal(refused.statusCode, 401)
+    refused.destroy()
+
+    const stream = await open('Bearer shared')
+    let rest = ''
+    stream.setEncoding('utf8').on('data', (text) => {
+      const parts = (rest + text).split('\n')
+      rest = parts.pop()
+      for (const part of parts) lines.push(JSON.parse(part))
+    })
+    await until('the table', () => lines.some((m) => m.op === 'end'))
+    const project = (await platform.request('localhost', '/api/platform/v1/projects', { token, json: { name: 'far' } })).body
+    const seen = (state) => until(`the route ${state}`, () => lines.find((m) => m.op === 'put' && m.route.project === project.id && m.route.state === state))
+    assert.deepEqual((await seen('asleep')).route.hosts, ['far.localhost'])
+    const woken = await platform.request('localhost', `/api/platform/v1/routes/${project.id}/wake`, { token: 'shared', method: 'POST' })
+    assert.equal(woken.body.state, 'running', woken.text)
+    assert.equal((await seen('running')).route.url, woken.body.url)
+    assert.equal((await platform.request('localhost', `/api/platform/v1/routes/${project.id}/wake`, { token, method: 'POST' })).status, 401)
+    await platform.request('localhost', `/api/platform/v1/projects/${project.id}`, { token, method: 'DELETE' })
+    await until('the removal', () => lines.some((m) => m.op === 'remove' && m.route.project === project.id))
+    stream.destroy()
+  })
+
+  test('is closed to strangers', async () => {
+    const body = { email: 'eve@example.com', password, passwordConfirm: password }
+    const refused = await platform.request('localhost', '/api/collections/users/records', { json: body })
+    assert.equal(refused.body.error.code, 'sign_up_closed')
   })
 })
