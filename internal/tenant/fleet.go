@@ -46,4 +46,3 @@ func (s Storage) in(folder string) Storage {
 	cfg.Prefix = strings.Trim(strings.Trim(cfg.Prefix, "/")+"/"+folder, "/")
 	return Storage{S3: &cfg, EncryptionKey: s.EncryptionKey}
 }
-
