@@ -273,7 +273,7 @@ func parseUpstream(text string) (scheme, target string, err error) {
 	switch {
 	case err != nil:
 		return "", "", fmt.Errorf("%q is no URL", text)
-	case parsed.Scheme == "unix" && parsed.Host == "" && strings.HasPrefix(parsed.Path, "/"):
+	case parsed.Scheme == "unix" && parsed.Host == "" && len(parsed.Path) > 1 && parsed.Path[0] == '/':
 		return "http", hex.EncodeToString([]byte(parsed.Path)) + unixSuffix, nil
 	case (parsed.Scheme != "http" && parsed.Scheme != "https") || parsed.Host == "" || parsed.User != nil ||
 		strings.Trim(parsed.Path, "/") != "" || parsed.RawQuery != "" || strings.HasSuffix(parsed.Host, unixSuffix):
