@@ -104,6 +104,11 @@ func (x *exchange) log(took time.Duration) {
 // serve answers the request.
 func (x *exchange) serve() {
 	r := x.router
+	if len(x.in.TransferEncoding) > 0 && x.in.ProtoMajor == 1 {
+		// It may have had a Content-Length too, which net/http drops. A proxy in front
+		// that went by that one would take what follows for something else than we do.
+		x.out.Header()["Connection"] = []string{"close"}
+	}
 	if x.in.Method == http.MethodConnect {
 		x.fail(errMethod)
 		return

@@ -48,6 +48,7 @@ func TestNothingReachesAnotherTenant(t *testing.T) {
 	a, b := newTenant(t, "a"), newTenant(t, "b")
 	idn := newTenant(t, "idn")
 	_, _, url := start(t, Config{}, a.route("a.example.com"), b.route("b.example.com"), idn.route("xn--mnchen-3ya.example.com"))
+	const keep = " HTTP/1.1\r\nHost: a.example.com\r\n"
 	const tail = " HTTP/1.1\r\nHost: a.example.com\r\nConnection: close\r\n"
 	for name, c := range map[string]struct {
 		sent string
@@ -68,28 +69,28 @@ func TestNothingReachesAnotherTenant(t *testing.T) {
 		"two hosts":                 {"GET /" + tail + "Host: b.example.com\r\n\r\n", "400"},
 		"the same host twice":       {"GET /" + tail + "Host: a.example.com\r\n\r\n", "400"},
 		"space before the colon":    {"GET /" + tail + "Host : b.example.com\r\n\r\n", "400"},
-		"host with a path":          {"GET / HTTP/1.1\r\nHost: a.example.com/b.example.com\r\nConnection: close\r\n\r\n", "404"},
-		"host with a user":          {"GET / HTTP/1.1\r\nHost: a.example.com@b.example.com\r\nConnection: close\r\n\r\n", "404"},
-		"two names":                 {"GET / HTTP/1.1\r\nHost: a.example.com, b.example.com\r\nConnection: close\r\n\r\n", "404"},
+		"host with a path":          {"GET / HTTP/1.1\r\nHost: a.example.com/b.example.com\r\nConnection: close\r\n\r\n", "400"},
+		"host with a user":          {"GET / HTTP/1.1\r\nHost: a.example.com@b.example.com\r\nConnection: close\r\n\r\n", "400"},
+		"two names":                 {"GET / HTTP/1.1\r\nHost: a.example.com, b.example.com\r\nConnection: close\r\n\r\n", "400"},
 		"no host":                   {"GET / HTTP/1.1\r\nConnection: close\r\n\r\n", "400"},
 		"no host, HTTP/1.0":         {"GET / HTTP/1.0\r\n\r\n", "404"},
 		"CONNECT":                   {"CONNECT b.example.com:80 HTTP/1.1\r\nHost: a.example.com\r\nConnection: close\r\n\r\n", "405"},
 		"CONNECT, a path":           {"CONNECT /x HTTP/1.1\r\nHost: a.example.com\r\nConnection: close\r\n\r\n", "405"},
 
-		"CL.TE":                   {"POST /" + tail + "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n", "400"},
-		"TE.CL":                   {"POST /" + tail + "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n5c\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n0\r\n\r\n", "400"},
-		"TE.TE":                   {"POST /" + tail + "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n", "400"},
-		"odd TE":                  {"POST /" + tail + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n", "501"},
-		"tab TE":                  {"POST /" + tail + "Transfer-Encoding:\tchunked, identity\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n", "501"},
-		"space before TE's colon": {"POST /" + tail + "Transfer-Encoding : chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n", "400"},
-		"TE with HTTP/1.0":        {"POST / HTTP/1.0\r\nHost: a.example.com\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n", "400"},
-		"two lengths":             {"POST /" + tail + "Content-Length: 0\r\nContent-Length: 50\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n", "400"},
-		"a list of lengths":       {"POST /" + tail + "Content-Length: 0, 50\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n", "400"},
-		"a signed length":         {"POST /" + tail + "Content-Length: +0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n", "400"},
-		"bad chunk size":          {"POST /" + tail + "Transfer-Encoding: chunked\r\n\r\n0x1\r\nA\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n", "400"},
-		"chunk longer than said":  {"POST /" + tail + "Transfer-Encoding: chunked\r\n\r\n1\r\nABC\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n", "400"},
-		"huge chunk size":         {"POST /" + tail + "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nA\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n", "400"},
-		"bare LF in a chunk":      {"POST /" + tail + "Transfer-Encoding: chunked\r\n\r\n2;\nxx\r\n4b\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n", "400"},
+		"CL.TE":                   {"POST /" + keep + "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n", "a"},
+		"TE.CL":                   {"POST /" + keep + "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n2f\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n\r\n0\r\n\r\n", "a"},
+		"TE.TE":                   {"POST /" + keep + "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n", "501"},
+		"odd TE":                  {"POST /" + keep + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n", "501"},
+		"tab TE":                  {"POST /" + keep + "Transfer-Encoding:\tchunked, identity\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n", "501"},
+		"space before TE's colon": {"POST /" + keep + "Transfer-Encoding : chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n", "400"},
+		"TE with HTTP/1.0":        {"POST / HTTP/1.0\r\nHost: a.example.com\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n", "a"},
+		"two lengths":             {"POST /" + keep + "Content-Length: 0\r\nContent-Length: 50\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n", "400"},
+		"a list of lengths":       {"POST /" + keep + "Content-Length: 0, 50\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n", "400"},
+		"a signed length":         {"POST /" + keep + "Content-Length: +0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n", "400"},
+		"bad chunk size":          {"POST /" + keep + "Transfer-Encoding: chunked\r\n\r\n0x1\r\nA\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n", "400"},
+		"chunk longer than said":  {"POST /" + keep + "Transfer-Encoding: chunked\r\n\r\n1\r\nABC\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n", "400"},
+		"huge chunk size":         {"POST /" + keep + "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nA\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n", "400"},
+		"bare LF in a chunk":      {"POST /" + keep + "Transfer-Encoding: chunked\r\n\r\n2;\nxx\r\n4b\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com\r\n\r\n", "400"},
 		"folded host":             {"GET / HTTP/1.1\r\nHost:\r\n b.example.com\r\nConnection: close\r\n\r\n", "b"}, // one header, one meaning
 		"folded header":           {"GET /" + tail + "X-A: b\r\n Host: b.example.com\r\n\r\n", "a"},
 		"NUL in a header":         {"GET /" + tail + "X-A: a\x00b\r\n\r\n", "400"},
@@ -102,7 +103,7 @@ func TestNothingReachesAnotherTenant(t *testing.T) {
 		"huge header":             {"GET /" + tail + "X-A: " + strings.Repeat("x", 80<<10) + "\r\n\r\n", "431"},
 		"many headers":            {"GET /" + tail + strings.Repeat("X-A: xxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n", 3000) + "\r\n", "431"},
 		"length on GET":           {"GET / HTTP/1.1\r\nHost: a.example.com\r\nContent-Length: 42\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: b.example.com" + "GET /" + tail + "\r\n", "a"},
-		"h2c upgrade":             {"GET /" + tail[:len(tail)-len("Connection: close\r\n")] + "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\nGET /last" + tail + "\r\n", "a"},
+		"h2c upgrade":             {"GET /" + keep + "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\nGET /last" + tail + "\r\n", "a"},
 		"Connection names ours":   {"GET / HTTP/1.1\r\nHost: a.example.com\r\nConnection: close, X-Forwarded-For, X-Forwarded-Host, Host\r\n\r\n", "a"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -118,7 +119,7 @@ func TestNothingReachesAnotherTenant(t *testing.T) {
 			if got != c.want {
 				t.Errorf("%q answered, want %s: %s", got, c.want, answers[0].body)
 			}
-			if len(answers) > 1 && c.want != "a" {
+			if len(answers) > 1 && name != "h2c upgrade" && name != "length on GET" {
 				t.Errorf("%d answers", len(answers))
 			}
 		})

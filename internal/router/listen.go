@@ -250,6 +250,14 @@ type limitedConn struct {
 	once   sync.Once
 }
 
+// CloseWrite lets net/http tell a client why, before it closes with bytes unread.
+func (c *limitedConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
 // Close implements [net.Conn].
 func (c *limitedConn) Close() error {
 	c.once.Do(func() {
