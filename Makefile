@@ -5,12 +5,14 @@ GOFLAGS_BUILD := -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 GOLANGCI_VERSION := v2.15.0
 VERSITYGW_VERSION := v1.8.0
 LITESTREAM_VERSION := v0.5.18
+PEBBLE_VERSION := v2.10.1
+CADDY_VERSION := v2.11.9
 export CGO_ENABLED = 0
 
 # A certificate bundle for AWS breaks S3 over plain HTTP, which tests use.
 unexport AWS_CA_BUNDLE
 
-.PHONY: build run tools test test-go test-e2e check format vet lint bench bench-backups fuzz clean
+.PHONY: build run tools test test-go test-e2e check format vet lint bench bench-router bench-backups fuzz clean
 
 build: ## bin/picobase
 	go build $(GOFLAGS_BUILD) -o bin/picobase .
@@ -47,7 +49,7 @@ bin/golangci-lint-$(GOLANGCI_VERSION):
 	GOBIN=$(CURDIR)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	mv bin/golangci-lint $@
 
-tools: bin/versitygw-$(VERSITYGW_VERSION) bin/litestream-$(LITESTREAM_VERSION) bin/pocketbase-stock ## what tests of backups run against
+tools: bin/versitygw-$(VERSITYGW_VERSION) bin/litestream-$(LITESTREAM_VERSION) bin/pocketbase-stock bin/pebble-$(PEBBLE_VERSION) ## what tests run against
 
 # An S3 server. internal/objectstore/s3test and e2e/s3.js know the name.
 bin/versitygw-$(VERSITYGW_VERSION):
@@ -63,8 +65,22 @@ bin/litestream-$(LITESTREAM_VERSION):
 bin/pocketbase-stock: go.mod bench/stock/main.go
 	go build $(GOFLAGS_BUILD) -o $@ ./bench/stock
 
-bench: build tools ## PicoBase beside stock PocketBase, written to docs/benchmarks*.md
+# An ACME server, and a DNS server for it. internal/router/certs knows the names.
+bin/pebble-$(PEBBLE_VERSION):
+	GOBIN=$(CURDIR)/bin go install github.com/letsencrypt/pebble/v2/cmd/pebble@$(PEBBLE_VERSION) github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@$(PEBBLE_VERSION)
+	mv bin/pebble-challtestsrv bin/pebble-challtestsrv-$(PEBBLE_VERSION)
+	mv bin/pebble $@
+
+# What the router is compared with, beside nginx. bench knows the name.
+bin/caddy-$(CADDY_VERSION):
+	GOBIN=$(CURDIR)/bin go install github.com/caddyserver/caddy/v2/cmd/caddy@$(CADDY_VERSION)
+	mv bin/caddy $@
+
+bench: build tools bin/caddy-$(CADDY_VERSION) ## PicoBase beside stock PocketBase, written to docs/benchmarks*.md
 	go run ./bench
+
+bench-router: build bin/caddy-$(CADDY_VERSION) ## only the router beside nginx and Caddy: docs/benchmarks-router.md
+	go run ./bench -only router
 
 bench-backups: build tools ## only what backups cost: docs/benchmarks-backups.md
 	go run ./bench -only backups
@@ -74,6 +90,7 @@ fuzz: ## each fuzz test for half a minute
 	go test -run=- -fuzz=FuzzClientIP -fuzztime=30s ./plugins/access
 	go test -run=- -fuzz=FuzzRequestID -fuzztime=30s ./plugins/apierrors
 	go test -run=- -fuzz=FuzzPatch -fuzztime=30s ./internal/config
+	go test -run=- -fuzz=FuzzNormalHost -fuzztime=30s ./internal/router
 
 # Not part of the tests yet: some of its scripts run for minutes.
 escape: ## hostile JavaScript hooks against the engine

@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
-	"github.com/picobase/picobase/internal/cli"
 	"github.com/picobase/picobase/internal/platform"
 	"github.com/picobase/picobase/internal/router"
 	"github.com/picobase/picobase/internal/routes"
@@ -26,10 +24,13 @@ type fleetOptions struct {
 	dir, http, baseDomain, publicURL, internalURL string
 	driver, signUp, logFormat                     string
 	noRouter, takeOver                            bool
-	idleAfter, grace, wakeTimeout                 time.Duration
+	idleAfter, grace                              time.Duration
 	starts                                        int
-	trustedProxies, alertPrivateHosts             []string
+	alertPrivateHosts                             []string
 	quotas                                        platform.Quotas
+
+	// router is what the embedded router takes of the router command.
+	router routerOptions
 
 	// stopTenants ends the tenants with the platform.
 	stopTenants bool
@@ -62,7 +63,8 @@ func newPlatformServe() *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	o.common(flags, "picobase_data")
+	o.common(flags)
+	flags.StringVar(&o.http, "http", "", "address to listen on (default 127.0.0.1:8080, or 0.0.0.0:$PORT; with --tls auto 0.0.0.0:80)")
 	flags.StringVar(&o.baseDomain, "base-domain", "", "domain that projects are served below, as NAME.DOMAIN (required)")
 	flags.StringVar(&o.publicURL, "public-url", "", "where people reach the platform (default https://BASE-DOMAIN, for localhost http with the port)")
 	flags.StringVar(&o.internalURL, "internal-url", "", "where routers elsewhere reach this platform, to bring the base domain there")
@@ -71,7 +73,13 @@ func newPlatformServe() *cobra.Command {
 	flags.StringVar(&o.signUp, "sign-up", "closed", "open lets strangers make accounts")
 	flags.DurationVar(&o.grace, "delete-grace", 7*24*time.Hour, "how long a deleted project can be had back")
 	flags.BoolVar(&o.takeOver, "take-over", false, "take the registry from a platform that is gone for good, without waiting for its lease to end")
-	flags.StringSliceVar(&o.trustedProxies, "trusted-proxies", nil, "addresses and networks of proxies in front of the router, whose word on the client's address counts")
+	flags.StringSliceVar(&o.router.trusted, "trusted-proxies", nil, "networks of proxies in front whose X-Forwarded-For and -Proto are believed")
+	flags.StringVar(&o.router.tls, "tls", "off", "auto gets certificates by ACME for the base domain and the names in the table")
+	flags.StringVar(&o.router.https, "https", "", "address to listen on with TLS (with --tls auto 0.0.0.0:443)")
+	flags.StringVar(&o.router.acmeCA, "acme-ca", "", "directory URL of the ACME server (default Let's Encrypt)")
+	flags.StringVar(&o.router.acmeEmail, "acme-email", "", "address that the ACME server may write to")
+	flags.StringVar(&o.router.acmeRoot, "acme-ca-root", "", "PEM file with the root certificate of a private ACME server")
+	flags.StringVar(&o.router.admin, "admin", "", "address of the router's /metrics, /healthz and /readyz (default none)")
 	flags.StringSliceVar(&o.alertPrivateHosts, "alert-private-hosts", nil, "hosts in private networks that alerts may be sent to")
 	flags.IntVar(&o.quotas.Projects, "quota-projects", 0, "projects of an organization (default no limit)")
 	flags.IntVar(&o.quotas.Running, "quota-running", 0, "projects of an organization that run at once (default no limit)")
@@ -81,14 +89,16 @@ func newPlatformServe() *cobra.Command {
 }
 
 // common adds the flags that up has too.
-func (o *fleetOptions) common(flags *pflag.FlagSet, dir string) {
-	flags.StringVar(&o.dir, "dir", dir, "folder of the platform and its projects")
-	flags.StringVar(&o.http, "http", "127.0.0.1:8080", "address to listen on")
+func (o *fleetOptions) common(flags *pflag.FlagSet) {
+	flags.StringVar(&o.dir, "dir", "picobase_data", "folder of the platform and its projects")
 	flags.DurationVar(&o.idleAfter, "idle-after", 15*time.Minute, "how long nobody has used a project before it is put to sleep; 0 for never")
-	flags.DurationVar(&o.wakeTimeout, "wake-timeout", 10*time.Second, "how long a request waits for its project to start")
+	flags.DurationVar(&o.router.wakeTimeout, "wake-timeout", 10*time.Second, "how long a request waits for its project to start")
 	flags.IntVar(&o.starts, "starts", 8, "how many projects start at once")
 	flags.StringVar(&o.logFormat, "log-format", "text", "text or json")
 }
+
+// localAddress is where a platform listens when nobody says otherwise.
+const localAddress = "127.0.0.1:8080"
 
 // config reads the environment and fills in what no flag named.
 func (o *fleetOptions) config(logger *slog.Logger) (cfg platform.Config, err error) {
@@ -104,7 +114,7 @@ func (o *fleetOptions) config(logger *slog.Logger) (cfg platform.Config, err err
 		return cfg, fmt.Errorf("--sign-up: %q is neither open nor closed", o.signUp)
 	}
 	if cfg.PublicURL == "" {
-		if cfg.PublicURL, err = publicURL(o.baseDomain, o.http); err != nil {
+		if cfg.PublicURL, err = publicURL(o.baseDomain, orDefault(o.http, localAddress)); err != nil {
 			return cfg, err
 		}
 	}
@@ -188,10 +198,12 @@ func runFleet(cmd *cobra.Command, o fleetOptions, started func(*platform.Platfor
 		return nil
 	}
 	if o.noRouter {
-		listener, err := (&net.ListenConfig{}).Listen(cmd.Context(), "tcp", o.http)
-		if err != nil {
+		var serve router.ServeConfig
+		alone := routerOptions{http: o.http, tls: "off"}
+		if _, err := alone.listen(cmd.Context(), &serve); err != nil {
 			return errors.Join(err, p.Close())
 		}
+		listener := serve.HTTP
 		err = p.Serve(cmd.Context(), platform.ServeConfig{Listener: listener, InternalURL: o.internalURL, Started: announce})
 		return err
 	}
@@ -227,24 +239,37 @@ func firstPeople(p *platform.Platform) error {
 // serveWithRouter serves the platform on a socket of its own, behind a router in
 // this process that listens for all.
 func serveWithRouter(ctx context.Context, o fleetOptions, p *platform.Platform, logger *slog.Logger, started func() error) error {
-	proxies, err := parseNetworks(o.trustedProxies)
+	proxies, err := networks(o.router.trusted)
 	if err != nil {
 		return errors.Join(err, p.Close())
-	}
-	public, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.http)
-	if err != nil {
-		return errors.Join(err, p.Close())
-	}
-	own, socket, err := listenOwn(ctx, o.dir)
-	if err != nil {
-		return errors.Join(err, public.Close(), p.Close())
 	}
 	table := router.NewTable(logger)
 	front, err := router.New(router.Config{
-		Resolver: table, Waker: p, Reporter: reporter{p}, WakeTimeout: o.wakeTimeout, TrustedProxies: proxies, Logger: logger,
+		Resolver: table, Waker: p, Reporter: reporter{p}, WakeTimeout: o.router.wakeTimeout, TrustedProxies: proxies, Logger: logger,
 	})
 	if err != nil {
-		return errors.Join(err, public.Close(), own.Close(), p.Close())
+		return errors.Join(err, p.Close())
+	}
+	serve := router.ServeConfig{Ready: table.Loaded}
+	o.router.http, o.router.base = o.http, o.baseDomain
+	closeListeners, err := o.router.listen(ctx, &serve)
+	if err != nil {
+		return errors.Join(err, p.Close())
+	}
+	defer closeListeners()
+	if o.router.tls == "auto" {
+		if os.Getenv(s3Prefix+"BUCKET") == "" {
+			o.router.certDir = filepath.Join(o.dir, "certs")
+		}
+		closeCerts, err := o.router.certificates(ctx, front, &serve, logger)
+		if err != nil {
+			return errors.Join(err, p.Close())
+		}
+		defer closeCerts()
+	}
+	own, socket, err := listenOwn(ctx, o.dir)
+	if err != nil {
+		return errors.Join(err, p.Close())
 	}
 
 	// The router drains first, while the platform can still wake.
@@ -263,16 +288,15 @@ func serveWithRouter(ctx context.Context, o fleetOptions, p *platform.Platform, 
 					return nil
 				})
 			}()
-			<-frontDone
+			<-frontDone //nolint:errcheck // the nil from above
 			go func() {
 				defer stopBehind()
-				frontDone <- front.Serve(ctx, router.ServeConfig{HTTP: public, Ready: table.Loaded})
+				frontDone <- front.Serve(ctx, serve)
 			}()
 			return started()
 		},
 	})
 	stopFront()
-	_ = public.Close() // it is closed already if it was served
 	return errors.Join(err, <-frontDone)
 }
 
@@ -310,19 +334,4 @@ type reporter struct{ p *platform.Platform }
 func (r reporter) Report(_ context.Context, activity routes.Activity) error {
 	r.p.Used(activity)
 	return nil
-}
-
-func parseNetworks(texts []string) (networks []netip.Prefix, err error) {
-	for _, text := range texts {
-		if addr, err := netip.ParseAddr(text); err == nil {
-			networks = append(networks, netip.PrefixFrom(addr, addr.BitLen()))
-			continue
-		}
-		network, err := netip.ParsePrefix(text)
-		if err != nil {
-			return nil, cli.Usage("--trusted-proxies: %q is neither an address nor a network", text)
-		}
-		networks = append(networks, network.Masked())
-	}
-	return networks, nil
 }

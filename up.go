@@ -22,7 +22,7 @@ const (
 )
 
 func newUp() *cobra.Command {
-	o := fleetOptions{driver: "process", signUp: "closed", stopTenants: true}
+	o := fleetOptions{driver: "process", signUp: "closed", stopTenants: true, router: routerOptions{tls: "off"}}
 	cmd := &cobra.Command{
 		Use:         "up",
 		Short:       "Run a platform, its router and a first project on this machine",
@@ -32,7 +32,8 @@ func newUp() *cobra.Command {
 			return runFleet(cmd, o, func(p *platform.Platform) error { return up(cmd.OutOrStdout(), o, p) })
 		},
 	}
-	o.common(cmd.Flags(), "picobase_data")
+	o.common(cmd.Flags())
+	cmd.Flags().StringVar(&o.http, "http", localAddress, "address to listen on")
 	cmd.Flags().StringVar(&o.baseDomain, "base-domain", "localhost", "domain that projects are served below, as NAME.DOMAIN")
 	cmd.Flags().StringVar(&o.publicURL, "public-url", "", "where people reach the platform (default http://BASE-DOMAIN with the port for localhost, else https://BASE-DOMAIN)")
 	return cmd
@@ -69,7 +70,7 @@ func up(w io.Writer, o fleetOptions, p *platform.Platform) error {
 	if first.Project, err = p.NewProject(nil, organization, firstProject, platform.Branch{}); err != nil {
 		return fmt.Errorf("make the first project: %w", err)
 	}
-	content, err := json.MarshalIndent(first, "", "  ")
+	content, err := json.MarshalIndent(first, "", "  ") //nolint:gosec // the password is what the file is for
 	if err != nil {
 		return err
 	}

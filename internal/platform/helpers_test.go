@@ -28,7 +28,6 @@ type engine struct {
 	running map[string]*httptest.Server
 	idle    time.Time
 	disk    string // status of the disk check
-	unready bool
 }
 
 func newEngine() *engine {

@@ -318,7 +318,7 @@ func (p *Platform) accept(e *core.RequestEvent) error {
 // accountFor returns the account that an invitation is for.
 func (p *Platform) accountFor(tx core.App, e *core.RequestEvent, invitation *core.Record, password, name string) (*core.Record, error) {
 	email := invitation.GetString("email")
-	user, err := tx.FindAuthRecordByEmail(schema.Users, email)
+	_, err := tx.FindAuthRecordByEmail(schema.Users, email)
 	switch {
 	case e.Auth != nil && !e.Auth.IsSuperuser():
 		if !strings.EqualFold(e.Auth.Email(), email) {
@@ -332,7 +332,7 @@ func (p *Platform) accountFor(tx core.App, e *core.RequestEvent, invitation *cor
 	if err != nil {
 		return nil, err
 	}
-	user = core.NewRecord(users)
+	user := core.NewRecord(users)
 	user.SetEmail(email)
 	user.SetPassword(password)
 	user.Set("name", name)

@@ -16,7 +16,7 @@ func CheckRoute(route routes.Route) error {
 		return errors.New("it has no hosts")
 	}
 	for _, host := range route.Hosts {
-		switch normal, ok := NormalHost(host); {
+		switch normal, ok := ownHost(host); {
 		case !ok:
 			return fmt.Errorf("the host %q is no host name", host)
 		case normal != host:

@@ -55,7 +55,7 @@ func newExchange(r *Router) *exchange {
 
 func (x *exchange) begin(w http.ResponseWriter, in *http.Request) {
 	*x = exchange{router: x.router, proxy: x.proxy, in: in, began: time.Now(), id: requestID(in)}
-	x.out.begin(w)
+	x.out.begin(w, x.router.patience)
 	x.client, x.scheme = x.router.origin(in)
 }
 
@@ -104,6 +104,11 @@ func (x *exchange) log(took time.Duration) {
 // serve answers the request.
 func (x *exchange) serve() {
 	r := x.router
+	if len(x.in.TransferEncoding) > 0 && x.in.ProtoMajor == 1 {
+		// It may have had a Content-Length too, which net/http drops. A proxy in front
+		// that went by that one would take what follows for something else than we do.
+		x.out.Header()["Connection"] = []string{"close"}
+	}
 	if x.in.Method == http.MethodConnect {
 		x.fail(errMethod)
 		return
@@ -210,16 +215,16 @@ func (x *exchange) giveSlot() {
 
 // fail answers with an error, if anybody is there to read it.
 func (x *exchange) fail(err error) {
-	if x.in.Context().Err() != nil {
+	broken := x.body.broken()
+	// A client that is too slow is still there, though net/http has given it up.
+	if x.in.Context().Err() != nil && !isTimeout(broken) {
 		x.outcome = clientGone
-		// The connection is of no more use, as whatever is left of the body.
 		return
 	}
 	answer, ok := isRefusal(err)
 	switch {
-	case !ok && x.body.broken() != nil:
-		// What the client sent could not be read to its end.
-		answer = bodyError(x.body.broken())
+	case !ok && broken != nil:
+		answer = bodyError(broken)
 		x.outcome = badRequest
 	case !ok:
 		x.router.logger.Warn("a project did not answer", "project", x.project.id, "requestId", x.id, "error", err)
@@ -254,7 +259,7 @@ func (x *exchange) keepBody() error {
 	if x.in.Body == nil || x.in.Body == http.NoBody || x.in.ContentLength == 0 {
 		return nil
 	}
-	x.body.source = newSlowReader(x.in, &x.out)
+	x.body.source = x.router.newSlowReader(x.in, &x.out)
 	size := x.in.ContentLength
 	if size < 0 || size > keepLimit {
 		return nil

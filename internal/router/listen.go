@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -249,6 +250,14 @@ type limitedConn struct {
 	once   sync.Once
 }
 
+// CloseWrite lets net/http tell a client why, before it closes with bytes unread.
+func (c *limitedConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
 // Close implements [net.Conn].
 func (c *limitedConn) Close() error {
 	c.once.Do(func() {
@@ -259,7 +268,8 @@ func (c *limitedConn) Close() error {
 }
 
 // RedirectToHTTPS answers requests by HTTP for the names in the table with where
-// they are by HTTPS, on the standard port unless another is given.
+// they are by HTTPS: on the standard port, unless the request came with a port and
+// so past a mapping of ports, where it is the one given.
 func (r *Router) RedirectToHTTPS(port string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		host, ok := NormalHost(req.Host)
@@ -267,11 +277,18 @@ func (r *Router) RedirectToHTTPS(port string) http.Handler {
 			r.ServeHTTP(w, req) // which says what is wrong
 			return
 		}
-		if port != "" && port != "443" {
-			host = net.JoinHostPort(host, port)
+		port := port
+		if strings.HasSuffix(req.Host, "]") || !strings.Contains(req.Host, ":") {
+			port = ""
 		}
-		w.Header().Set("Connection", "close")
-		http.Redirect(w, req, "https://"+host+"/"+strings.TrimPrefix(req.URL.RequestURI(), "/"), http.StatusPermanentRedirect)
+		target := url.URL{Scheme: "https", Host: host}
+		switch {
+		case port != "" && port != "443":
+			target.Host = net.JoinHostPort(host, port)
+		case strings.Contains(host, ":"):
+			target.Host = "[" + host + "]"
+		}
+		http.Redirect(w, req, target.String()+"/"+strings.TrimPrefix(req.URL.RequestURI(), "/"), http.StatusPermanentRedirect)
 	})
 }
 

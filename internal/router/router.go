@@ -83,6 +83,8 @@ type Router struct {
 	exchanges sync.Pool
 	metrics   *metrics
 
+	patience, bodyGrace time.Duration // the constants, but in tests
+
 	open     atomic.Int64 // requests that have a slot
 	held     atomic.Int64 // requests that wait
 	buffered atomic.Int64 // bytes of bodies kept for a second try
@@ -110,7 +112,7 @@ func New(cfg Config) (*Router, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	r := &Router{cfg: cfg, logger: cfg.Logger, transport: newTransport()}
+	r := &Router{cfg: cfg, logger: cfg.Logger, transport: newTransport(), patience: patience, bodyGrace: bodyGrace}
 	r.streams, r.endStreams = context.WithCancel(context.Background())
 	r.metrics = newMetrics(r)
 	r.exchanges.New = func() any { return newExchange(r) }

@@ -182,7 +182,7 @@ func (t *Table) replace(all map[string]routes.Route) {
 func (t *Table) normalHosts(route routes.Route) []string {
 	hosts := make([]string, 0, len(route.Hosts))
 	for _, host := range route.Hosts {
-		normal, ok := NormalHost(host)
+		normal, ok := ownHost(host)
 		if !ok {
 			t.logger.Error("a name that is no host name was ignored", "project", route.Project, "host", host)
 			continue
@@ -192,6 +192,14 @@ func (t *Table) normalHosts(route routes.Route) []string {
 		}
 	}
 	return hosts
+}
+
+// ownHost is NormalHost for names in a table, where IPv6 addresses have no brackets.
+func ownHost(host string) (string, bool) {
+	if strings.Count(host, ":") > 1 && !strings.HasPrefix(host, "[") {
+		host = "[" + host + "]"
+	}
+	return NormalHost(host)
 }
 
 // project is what the router knows of one project, for as long as it is in the table.
@@ -273,7 +281,7 @@ func parseUpstream(text string) (scheme, target string, err error) {
 	switch {
 	case err != nil:
 		return "", "", fmt.Errorf("%q is no URL", text)
-	case parsed.Scheme == "unix" && parsed.Host == "" && strings.HasPrefix(parsed.Path, "/"):
+	case parsed.Scheme == "unix" && parsed.Host == "" && len(parsed.Path) > 1 && parsed.Path[0] == '/':
 		return "http", hex.EncodeToString([]byte(parsed.Path)) + unixSuffix, nil
 	case (parsed.Scheme != "http" && parsed.Scheme != "https") || parsed.Host == "" || parsed.User != nil ||
 		strings.Trim(parsed.Path, "/") != "" || parsed.RawQuery != "" || strings.HasSuffix(parsed.Host, unixSuffix):

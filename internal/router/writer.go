@@ -29,13 +29,14 @@ const (
 // ends the connection of a client that does not read.
 type writer struct {
 	http.ResponseWriter
-	control *http.ResponseController
-	status  int
-	written int64
+	control  *http.ResponseController
+	patience time.Duration
+	status   int
+	written  int64
 }
 
-func (w *writer) begin(inner http.ResponseWriter) {
-	*w = writer{ResponseWriter: inner, control: http.NewResponseController(inner)}
+func (w *writer) begin(inner http.ResponseWriter, patience time.Duration) {
+	*w = writer{ResponseWriter: inner, control: http.NewResponseController(inner), patience: patience}
 }
 
 // Unwrap lets http.ResponseController find what the connection can do.
@@ -54,7 +55,7 @@ func (w *writer) Write(data []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
-	guarded := w.written >= freeBytes && w.control.SetWriteDeadline(time.Now().Add(patience)) == nil
+	guarded := w.written >= freeBytes && w.control.SetWriteDeadline(time.Now().Add(w.patience)) == nil
 	n, err := w.ResponseWriter.Write(data)
 	w.written += int64(n)
 	if guarded && err == nil {
@@ -69,6 +70,8 @@ func (w *writer) Write(data []byte) (int, error) {
 type slowReader struct {
 	body    io.ReadCloser
 	control *http.ResponseController
+	grace   time.Duration
+	patient time.Duration
 	waited  time.Duration
 	read    int64
 	started atomic.Bool
@@ -78,8 +81,8 @@ type slowReader struct {
 	closed bool
 }
 
-func newSlowReader(req *http.Request, w *writer) *slowReader {
-	return &slowReader{body: req.Body, control: w.control}
+func (r *Router) newSlowReader(req *http.Request, w *writer) *slowReader {
+	return &slowReader{body: req.Body, control: w.control, grace: r.bodyGrace, patient: r.patience}
 }
 
 // failure returns what went wrong with the client, if anything did.
@@ -112,8 +115,8 @@ func (s *slowReader) deadline(at time.Time) error {
 func (s *slowReader) Read(data []byte) (int, error) {
 	s.started.Store(true)
 	began := time.Now()
-	left := bodyGrace + time.Duration(s.read/minRate)*time.Second - s.waited
-	if err := s.deadline(began.Add(min(left, patience))); err != nil {
+	left := s.grace + time.Duration(s.read/minRate)*time.Second - s.waited
+	if err := s.deadline(began.Add(min(left, s.patient))); err != nil {
 		return 0, err
 	}
 	n, err := s.body.Read(data)
@@ -130,6 +133,7 @@ func (s *slowReader) Read(data []byte) (int, error) {
 	return n, err
 }
 
+// isTimeout is for errors of reading a body.
 func isTimeout(err error) bool {
 	var network net.Error
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &network) && network.Timeout()

@@ -68,12 +68,10 @@ func (w *world) step(do func() error) error {
 	return errDead
 }
 
-func (w *world) add(id string, want Want) Project {
+func (w *world) add(id string, want Want) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	p := Project{ID: id, Name: id, Organization: "o", Hosts: []string{id + ".example.com"}, State: State{Want: want}}
-	w.projects[id] = p
-	return p
+	w.projects[id] = Project{ID: id, Name: id, Organization: "o", Hosts: []string{id + ".example.com"}, State: State{Want: want}}
 }
 
 func (w *world) pass(d time.Duration) {

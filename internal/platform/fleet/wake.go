@@ -226,7 +226,7 @@ func (f *Fleet) crashed(p *project, cause error) error {
 	}
 	f.cfg.Happened(p.ID, "project.parked", message)
 	f.cfg.Report(p.ID, CrashLoop, message)
-	return fmt.Errorf("%w: %s", ErrParked, cause)
+	return fmt.Errorf("%w: %w", ErrParked, cause)
 }
 
 const (

@@ -66,7 +66,7 @@ func create(path string) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signing key: %w", err)
 	}
-	defer os.Remove(temporary.Name())
+	defer func() { _ = os.Remove(temporary.Name()) }() // gone already when all went well
 	err = pem.Encode(temporary, &pem.Block{Type: "PRIVATE KEY", Bytes: encoded})
 	err = errors.Join(err, temporary.Sync(), temporary.Close())
 	if err == nil {

@@ -74,6 +74,11 @@ func (f *File) watch() (changes <-chan fsnotify.Event, closeWatcher func()) {
 	watcher, err := fsnotify.NewWatcher()
 	if err == nil {
 		if err = watcher.Add(filepath.Dir(f.path)); err == nil {
+			go func() {
+				for err := range watcher.Errors {
+					f.logger.Warn("watching the routes", "file", f.path, "error", err)
+				}
+			}()
 			return watcher.Events, func() { _ = watcher.Close() }
 		}
 		_ = watcher.Close()
