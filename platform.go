@@ -72,6 +72,7 @@ func newPlatformServe() *cobra.Command {
 	flags.StringVar(&o.driver, "driver", "process", "what runs the projects: process")
 	flags.StringVar(&o.signUp, "sign-up", "closed", "open lets strangers make accounts")
 	flags.DurationVar(&o.grace, "delete-grace", 7*24*time.Hour, "how long a deleted project can be had back")
+	flags.BoolVar(&o.stopTenants, "stop-projects", false, "stop the projects together with the platform, as in a container; without it they go on")
 	flags.BoolVar(&o.takeOver, "take-over", false, "take the registry from a platform that is gone for good, without waiting for its lease to end")
 	flags.StringSliceVar(&o.router.trusted, "trusted-proxies", nil, "networks of proxies in front whose X-Forwarded-For and -Proto are believed")
 	flags.StringVar(&o.router.tls, "tls", "off", "auto gets certificates by ACME for the base domain and the names in the table")
@@ -176,7 +177,7 @@ func runFleet(cmd *cobra.Command, o fleetOptions, started func(*platform.Platfor
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
 	cfg.Driver, cfg.DriverIsLocal, cfg.Routers = d.Driver, d.local, d.routers
-	cfg.SourceFolder = d.folder
+	cfg.SourceFolder, cfg.ListInterval = d.folder, d.interval
 	p, err := platform.New(cfg)
 	if err != nil {
 		return err
@@ -198,22 +199,26 @@ func runFleet(cmd *cobra.Command, o fleetOptions, started func(*platform.Platfor
 		return nil
 	}
 	if o.noRouter {
-		var serve router.ServeConfig
-		alone := routerOptions{http: o.http, tls: "off"}
-		if _, err := alone.listen(cmd.Context(), &serve); err != nil {
-			return errors.Join(err, p.Close())
-		}
-		listener := serve.HTTP
-		err = p.Serve(cmd.Context(), platform.ServeConfig{Listener: listener, InternalURL: o.internalURL, Started: announce})
-		return err
+		err = serveAlone(cmd.Context(), o, p, announce)
+	} else {
+		err = serveWithRouter(cmd.Context(), o, p, logger, announce)
 	}
-	err = serveWithRouter(cmd.Context(), o, p, logger, announce)
 	if o.stopTenants {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), time.Minute)
 		defer cancel()
 		err = errors.Join(err, p.StopTenants(ctx))
 	}
 	return err
+}
+
+// serveAlone serves the platform for people and for routers elsewhere.
+func serveAlone(ctx context.Context, o fleetOptions, p *platform.Platform, started func() error) error {
+	var serve router.ServeConfig
+	alone := routerOptions{http: o.http, tls: "off"}
+	if _, err := alone.listen(ctx, &serve); err != nil {
+		return errors.Join(err, p.Close())
+	}
+	return p.Serve(ctx, platform.ServeConfig{Listener: serve.HTTP, InternalURL: o.internalURL, Started: started})
 }
 
 // firstPeople makes the operator's account and the first user that the environment

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"time"
 
 	"github.com/picobase/picobase/internal/platform/driver"
 	"github.com/picobase/picobase/internal/platform/driver/process"
@@ -20,6 +21,9 @@ type openedDriver struct {
 	driver.Driver
 	local   bool   // asking a tenant how it is costs nothing
 	routers string // where tenants see routers come from, see PICOBASE_ROUTERS
+
+	// interval is how often the engine can be asked for all tenants (default 2 s).
+	interval time.Duration
 
 	// folder is where a tenant's data is on this machine, nil for other engines.
 	folder func(id string) (string, error)

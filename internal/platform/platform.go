@@ -110,8 +110,8 @@ type Config struct {
 	// Starts is how many tenants start at once (default 8).
 	Starts int
 
-	// Interval is the time between two looks at the engine (default 2 s).
-	Interval time.Duration
+	// ListInterval is the time between two looks at the whole engine (default 2 s).
+	ListInterval time.Duration
 
 	// Quotas are those of organizations without their own.
 	Quotas Quotas
@@ -233,7 +233,7 @@ func (p *Platform) buildFleet() {
 		Driver: p.cfg.Driver, Store: registry{p}, Routes: p.routes, Tenants: tenants{p},
 		Spec: p.spec, Purge: p.purge, Replicated: p.bucket != nil, MayWake: p.mayWake, Lead: p.backups.Ready,
 		Report: p.openAlert, Resolve: p.closeAlert, Happened: p.happened,
-		IdleAfter: p.cfg.IdleAfter, Grace: p.cfg.Grace, Starts: p.cfg.Starts, Interval: p.cfg.Interval,
+		IdleAfter: p.cfg.IdleAfter, Grace: p.cfg.Grace, Starts: p.cfg.Starts, ListInterval: p.cfg.ListInterval,
 		HealthInterval: healthInterval, Now: p.cfg.Now, Logger: p.cfg.Logger,
 	})
 	p.alerts = worker.New(alertInterval, p.tellAlerts, func(err error) { p.cfg.Logger.Warn("alerts not told", "error", err) })

@@ -92,6 +92,25 @@ func (t tenants) Due(ctx context.Context, id, address string) (fleet.Answer, err
 	return result, nil
 }
 
+// Ready implements [fleet.Tenants].
+func (t tenants) Ready(ctx context.Context, _, address string) (bool, error) {
+	client, base, err := driver.Client(address)
+	if err != nil {
+		return false, err
+	}
+	defer client.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+driver.ReadyPath, nil)
+	if err != nil {
+		return false, err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return false, err
+	}
+	defer response.Body.Close()
+	return response.StatusCode == http.StatusOK, nil
+}
+
 // Collect implements [fleet.Tenants]: usage of today and yesterday, the size of the
 // databases, and what the health report says that somebody should know.
 func (t tenants) Collect(ctx context.Context, id, address string) error {

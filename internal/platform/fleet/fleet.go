@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/picobase/picobase/internal/platform/driver"
@@ -87,6 +88,10 @@ type Tenants interface {
 	// Due asks whether the tenant may sleep, and until when.
 	Due(ctx context.Context, id, url string) (Answer, error)
 
+	// Ready reports whether the tenant wants requests. An error says that it does not
+	// answer at all.
+	Ready(ctx context.Context, id, url string) (bool, error)
+
 	// Collect takes over the figures that the tenant keeps.
 	Collect(ctx context.Context, id, url string) error
 }
@@ -147,8 +152,13 @@ type Config struct {
 	// ready (default 10 min: it may restore a large database).
 	StartTimeout time.Duration
 
-	// Interval is the time between two passes (default 2 s).
+	// Interval is how often the fleet looks whether a tenant is idle, due or to be
+	// started again (default 2 s).
 	Interval time.Duration
+
+	// ListInterval is how often the engine is asked for the state of all tenants
+	// (default Interval). Engines far away want to be asked less often.
+	ListInterval time.Duration
 
 	// HealthInterval is how often a tenant that runs is asked whether it answers
 	// (default 30 s; negative for engines where asking keeps it awake).
@@ -174,6 +184,9 @@ type Fleet struct {
 	end  context.CancelFunc
 	back sync.WaitGroup
 
+	listed  time.Time     // when the engine was asked last; of the loop alone
+	readied atomic.Uint64 // counts tenants that became ready, see project.compare
+
 	mu       sync.RWMutex
 	projects map[string]*project
 }
@@ -193,6 +206,7 @@ type project struct {
 
 // awake is what is known of a project that runs.
 type awake struct {
+	number    uint64    // of Fleet.readied
 	used      time.Time // last, as far as routers and the tenant have told
 	open      int
 	askAt     time.Time // not before: whether it may sleep
@@ -207,10 +221,9 @@ func New(cfg Config) *Fleet {
 	defaults(&cfg)
 	f := &Fleet{cfg: cfg, starts: semaphore.NewWeighted(int64(cfg.Starts)), projects: map[string]*project{}}
 	f.life, f.end = context.WithCancel(context.Background())
-	f.loop = worker.New(cfg.Interval, func(ctx context.Context) error {
-		_, err := f.pass(ctx)
-		return err
-	}, func(err error) { cfg.Logger.Error("the fleet's state could not be compared", "error", err) })
+	f.loop = worker.New(cfg.Interval, f.turn, func(err error) {
+		cfg.Logger.Error("the fleet's state could not be compared", "error", err)
+	})
 	return f
 }
 
@@ -224,6 +237,7 @@ func defaults(cfg *Config) {
 	fill(&cfg.Grace, 7*24*time.Hour)
 	fill(&cfg.StartTimeout, 10*time.Minute)
 	fill(&cfg.Interval, 2*time.Second)
+	fill(&cfg.ListInterval, cfg.Interval)
 	fill(&cfg.HealthInterval, 30*time.Second)
 	if cfg.Starts <= 0 {
 		cfg.Starts = 8
@@ -278,7 +292,7 @@ func (f *Fleet) Add(p Project) { f.add(p, driver.Status{}) }
 func (f *Fleet) add(info Project, status driver.Status) {
 	p := &project{Project: info, work: newLock()}
 	if info.Want == Awake && status.State == driver.Running && status.URL != "" {
-		p.ready(status.URL, f.cfg.Now(), f.cfg)
+		f.ready(p, status.URL)
 	}
 	f.mu.Lock()
 	f.projects[info.ID] = p
@@ -289,10 +303,12 @@ func (f *Fleet) add(info Project, status driver.Status) {
 }
 
 // ready notes that the tenant answers at url. The caller holds p.mu, or is alone.
-func (p *project) ready(url string, now time.Time, cfg Config) {
+func (f *Fleet) ready(p *project, url string) {
+	now := f.cfg.Now()
 	p.url = url
 	p.awake = &awake{
-		used: now, askAt: now.Add(cfg.IdleAfter), healthAt: now.Add(cfg.HealthInterval),
+		number: f.readied.Add(1),
+		used:   now, askAt: now.Add(f.cfg.IdleAfter), healthAt: now.Add(f.cfg.HealthInterval),
 		collectAt: now.Add(collectInterval),
 	}
 }

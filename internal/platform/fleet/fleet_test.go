@@ -149,29 +149,29 @@ func TestIdleSleeps(t *testing.T) {
 func TestDueTenantsAreWoken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.add("a", Asleep)
+	w.add("due", Asleep)
 	f := w.platform(func(c *Config) { c.HealthInterval = -1 })
-	if _, err := f.Wake(context.Background(), "a"); err != nil {
+	if _, err := f.Wake(context.Background(), "due"); err != nil {
 		t.Fatal(err)
 	}
 	w.pass(20 * time.Minute)
 	due := w.clock().Add(time.Hour)
 	w.set(func() { w.answer = Answer{Synced: true, Due: due} })
 	f.mustPass(t)
-	if w.want("a") != Asleep || !w.project("a").Due.Equal(due) {
-		t.Fatalf("%+v", w.project("a"))
+	if w.want("due") != Asleep || !w.project("due").Due.Equal(due) {
+		t.Fatalf("%+v", w.project("due"))
 	}
 	// A platform that starts anew knows it too.
 	f = w.platform()
 	w.pass(59 * time.Minute)
 	f.mustPass(t)
-	if w.state("a") != driver.Stopped {
+	if w.state("due") != driver.Stopped {
 		t.Fatal("woken too early")
 	}
 	w.pass(55 * time.Second)
 	f.mustPass(t)
-	if w.state("a") != driver.Running || f.routeState("a") != "running" {
-		t.Errorf("it is %s, its route %s", w.state("a"), f.routeState("a"))
+	if w.state("due") != driver.Running || f.routeState("due") != "running" {
+		t.Errorf("it is %s, its route %s", w.state("due"), f.routeState("due"))
 	}
 }
 
@@ -254,6 +254,50 @@ func TestATenantThatHangsIsRestarted(t *testing.T) {
 	f.mustPass(t)
 	if f.routeState("a") != "running" || len(w.incidents()) > 0 {
 		t.Errorf("its route is %s, incidents %v", f.routeState("a"), w.incidents())
+	}
+}
+
+func TestATenantThatRestoresIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.add("a", Asleep)
+	f := w.platform()
+	if _, err := f.Wake(context.Background(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	w.set(func() { w.restoring = true })
+	for range 5 {
+		w.pass(31 * time.Second)
+		f.mustPass(t)
+	}
+	if w.incidents()["a down"] == "" || w.started("a") != 1 || w.state("a") != driver.Running {
+		t.Errorf("incidents %v, %d starts, it is %s", w.incidents(), w.started("a"), w.state("a"))
+	}
+}
+
+func TestAnOldListIsNoCrash(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.add("a", Asleep)
+	f := w.platform()
+	if _, err := f.Wake(context.Background(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.RestartProject(context.Background(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	w.set(func() {
+		w.tenants["a"].status = driver.Status{ID: "a", State: driver.Stopped}
+		// It was stopped when the engine looked, and runs when the answer comes.
+		w.beforeList = func() {
+			if err := f.RestartProject(context.Background(), "a"); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	f.mustPass(t)
+	if f.get("a").failures != nil || f.routeState("a") != "running" {
+		t.Errorf("its route is %s, failures %v", f.routeState("a"), f.get("a").failures)
 	}
 }
 
@@ -437,17 +481,17 @@ func TestKilledAnywhere(t *testing.T) {
 func TestTenantsGoOnWhenThePlatformStarts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.add("a", Asleep)
-	if _, err := w.platform().Wake(context.Background(), "a"); err != nil {
+	w.add("kept", Asleep)
+	if _, err := w.platform().Wake(context.Background(), "kept"); err != nil {
 		t.Fatal(err)
 	}
 	f := w.platform()
-	if f.routeState("a") != "running" {
-		t.Errorf("before the first pass its route is %s", f.routeState("a"))
+	if f.routeState("kept") != "running" {
+		t.Errorf("before the first pass its route is %s", f.routeState("kept"))
 	}
 	f.mustPass(t)
-	if w.started("a") != 1 {
-		t.Errorf("%d starts", w.started("a"))
+	if w.started("kept") != 1 {
+		t.Errorf("%d starts", w.started("kept"))
 	}
 }
 

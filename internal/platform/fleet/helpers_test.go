@@ -21,23 +21,25 @@ import (
 type world struct {
 	t *testing.T
 
-	mu       sync.Mutex
-	now      time.Time
-	tenants  map[string]*tenant
-	projects map[string]Project
-	purged   map[string]bool
-	steps    int
-	dieAt    int // 0 for never
-	dieAfter bool
-	starts   map[string]int
-	crashes  map[string]bool // ids whose start crashes
-	answer   Answer
-	slow     chan struct{} // not nil: starts wait for it
-	held     int
-	most     int // how many started at once
-	incident map[string]string
-	asked    int
-	hung     bool
+	mu         sync.Mutex
+	now        time.Time
+	tenants    map[string]*tenant
+	projects   map[string]Project
+	purged     map[string]bool
+	steps      int
+	dieAt      int // 0 for never
+	dieAfter   bool
+	starts     map[string]int
+	crashes    map[string]bool // ids whose start crashes
+	answer     Answer
+	slow       chan struct{} // not nil: starts wait for it
+	held       int
+	most       int // how many started at once
+	incident   map[string]string
+	asked      int
+	hung       bool
+	restoring  bool
+	beforeList func() // between the engine's look and its answer
 }
 
 type tenant struct{ status driver.Status }
@@ -172,6 +174,15 @@ func (w asked) Due(context.Context, string, string) (Answer, error) {
 	return w.answer, nil
 }
 
+func (w asked) Ready(context.Context, string, string) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.hung {
+		return false, context.DeadlineExceeded
+	}
+	return !w.restoring, nil
+}
+
 func (w asked) Collect(context.Context, string, string) error { return nil }
 
 // The engine.
@@ -242,10 +253,14 @@ func (e engine) Status(_ context.Context, id string) (driver.Status, error) {
 
 func (e engine) List(context.Context) ([]driver.Status, error) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	var all []driver.Status
 	for t := range maps.Values(e.tenants) {
 		all = append(all, t.status)
+	}
+	meanwhile := e.beforeList
+	e.mu.Unlock()
+	if meanwhile != nil {
+		meanwhile()
 	}
 	return all, nil
 }
@@ -258,16 +273,11 @@ func (e engine) Close() error { return nil }
 
 func (e engine) ready(ctx context.Context, _ driver.Driver, id string) (driver.Status, error) {
 	status, err := e.Status(ctx, id)
-	e.mu.Lock()
-	hung := e.hung
-	e.mu.Unlock()
 	switch {
 	case err != nil:
 		return status, err
 	case status.State == driver.Crashed:
 		return status, &driver.CrashError{Status: status}
-	case hung:
-		return status, context.DeadlineExceeded
 	}
 	return status, nil
 }

@@ -13,25 +13,47 @@ import (
 // Pass compares every project with the engine, acts where they differ, and waits
 // until that is done.
 func (f *Fleet) Pass(ctx context.Context) error {
-	acting, err := f.pass(ctx)
+	acting, err := f.pass(ctx, true)
 	acting.Wait()
 	return err
 }
 
-// pass compares, and acts in the background.
-func (f *Fleet) pass(ctx context.Context) (*sync.WaitGroup, error) {
+// turn is one of the loop.
+func (f *Fleet) turn(ctx context.Context) error {
+	list := f.cfg.Now().Sub(f.listed) >= f.cfg.ListInterval
+	if list {
+		f.listed = f.cfg.Now()
+	}
+	_, err := f.pass(ctx, list)
+	return err
+}
+
+// observation is what the engine says of one project.
+type observation struct {
+	driver.Status
+	known  bool   // whether it was asked
+	before uint64 // Fleet.readied when it was
+}
+
+// pass looks at every project, and acts in the background. Without list it does what
+// time alone asks for.
+func (f *Fleet) pass(ctx context.Context, list bool) (*sync.WaitGroup, error) {
 	var acting sync.WaitGroup
 	if err := f.cfg.Lead(); err != nil {
 		return &acting, err
 	}
 	all := f.all() // before the engine is asked, so that it knows of none that is newer
-	observed, err := f.observe(ctx)
-	if err != nil {
-		return &acting, fmt.Errorf("list tenants: %w", err)
+	var observed map[string]driver.Status
+	before := f.readied.Load()
+	if list {
+		var err error
+		if observed, err = f.observe(ctx); err != nil {
+			return &acting, fmt.Errorf("list tenants: %w", err)
+		}
+		f.unknown(observed)
 	}
 	for _, p := range all {
-		status := observed[p.ID]
-		act := f.next(p, status)
+		act := f.next(p, observation{observed[p.ID], list, before})
 		if act == nil {
 			continue
 		}
@@ -43,7 +65,6 @@ func (f *Fleet) pass(ctx context.Context) (*sync.WaitGroup, error) {
 			}
 		})
 	}
-	f.unknown(observed)
 	return &acting, nil
 }
 
@@ -58,12 +79,14 @@ func (f *Fleet) unknown(observed map[string]driver.Status) {
 }
 
 // next returns what is to be done for the project, nil for nothing.
-func (f *Fleet) next(p *project, status driver.Status) func(context.Context) error {
+func (f *Fleet) next(p *project, o observation) func(context.Context) error {
 	if len(p.work) > 0 {
 		return nil // somebody is at it
 	}
 	now := f.cfg.Now()
-	f.compare(p, status)
+	if o.known {
+		f.compare(p, o.Status, o.before)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch p.Want {
@@ -76,7 +99,7 @@ func (f *Fleet) next(p *project, status driver.Status) func(context.Context) err
 		}
 		return func(context.Context) error { return f.wakeAlone(p) }
 	case Asleep:
-		if alive(status.State) {
+		if alive(o.State) {
 			break
 		}
 		if !p.Due.IsZero() && !now.Before(p.Due.Add(-f.cfg.DueLead)) && p.attempt == nil && p.failures.wait(now) == 0 {
@@ -85,13 +108,13 @@ func (f *Fleet) next(p *project, status driver.Status) func(context.Context) err
 		return nil
 	case Deleted:
 		over := !now.Before(p.DeletedAt.Add(f.cfg.Grace))
-		free := f.cfg.Replicated && status.State == driver.Stopped && status.ExitCode == 0
-		if alive(status.State) || over || free {
+		free := f.cfg.Replicated && o.State == driver.Stopped && o.ExitCode == 0
+		if o.known && (alive(o.State) || over || free) {
 			return func(ctx context.Context) error { return f.takeApart(ctx, p, over) }
 		}
 		return nil
 	default:
-		if !alive(status.State) {
+		if !alive(o.State) {
 			return nil
 		}
 	}
@@ -118,12 +141,14 @@ func (f *Fleet) wakeAlone(p *project) error {
 	return a.err
 }
 
-// compare notes when a project that should run does not, or runs elsewhere.
-func (f *Fleet) compare(p *project, status driver.Status) {
+// compare notes when a project that should run does not, or runs elsewhere. Before
+// is Fleet.readied when the engine was asked: one that became ready since then did
+// not run then, and does.
+func (f *Fleet) compare(p *project, status driver.Status, before uint64) {
 	p.mu.Lock()
 	url := p.url
 	switch {
-	case p.Want != Awake || url == "" || p.attempt != nil || len(p.work) > 0:
+	case p.Want != Awake || url == "" || p.attempt != nil || len(p.work) > 0 || p.awake.number > before:
 		p.mu.Unlock()
 		return
 	case status.State == driver.Running && (status.URL == url || status.URL == ""):
@@ -210,7 +235,7 @@ func (f *Fleet) nextAwake(p *project, now time.Time) func(context.Context) error
 		return func(ctx context.Context) error { f.collect(ctx, p, url); return nil }
 	case f.cfg.HealthInterval > 0 && !now.Before(a.healthAt):
 		a.healthAt = now.Add(f.cfg.HealthInterval)
-		return func(ctx context.Context) error { return f.checkHealth(ctx, p) }
+		return func(ctx context.Context) error { return f.checkHealth(ctx, p, url) }
 	}
 	return nil
 }

@@ -95,17 +95,18 @@ func (f *Fleet) collect(ctx context.Context, p *project, url string) {
 	}
 }
 
-// checkHealth restarts a tenant that runs and does not answer any more.
-func (f *Fleet) checkHealth(ctx context.Context, p *project) error {
+// checkHealth restarts a tenant that runs and does not answer any more. One that
+// answers that it is not ready is at work, at a restore for example.
+func (f *Fleet) checkHealth(ctx context.Context, p *project, url string) error {
 	checking, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	_, err := f.cfg.WaitReady(checking, f.cfg.Driver, p.ID)
+	ready, err := f.cfg.Tenants.Ready(checking, p.ID, url)
 	p.mu.Lock()
-	if p.awake == nil {
+	if p.awake == nil || p.url != url {
 		p.mu.Unlock()
 		return nil
 	}
-	if err == nil {
+	if ready && err == nil {
 		p.awake.missed = 0
 		p.mu.Unlock()
 		f.cfg.Resolve(p.ID, Down)
@@ -116,7 +117,11 @@ func (f *Fleet) checkHealth(ctx context.Context, p *project) error {
 	p.awake.healthAt = f.cfg.Now().Add(healthTimeout)
 	p.mu.Unlock()
 	if missed < maxMissed {
-		return fmt.Errorf("no answer to a health check: %w", err)
+		return nil
+	}
+	if err == nil {
+		f.cfg.Report(p.ID, Down, "It answers that it is not ready.")
+		return nil
 	}
 	f.cfg.Report(p.ID, Down, "It runs and does not answer: "+err.Error())
 	if !p.work.TryLock() {

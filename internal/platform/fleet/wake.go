@@ -146,7 +146,7 @@ func (f *Fleet) run(ctx context.Context, p *project) error {
 	if err := mayRun(p.Want); err != nil {
 		return err // it was stopped meanwhile: who did that waits for p.work
 	}
-	p.ready(status.URL, f.cfg.Now(), f.cfg)
+	f.ready(p, status.URL)
 	f.publish(p)
 	return nil
 }
@@ -261,11 +261,12 @@ func (f *Fleet) suspect(ctx context.Context, p *project) {
 	}
 	p.awake.looked = now
 	p.mu.Unlock()
+	before := f.readied.Load()
 	status, err := f.cfg.Driver.Status(ctx, p.ID)
 	if err != nil && !errors.Is(err, driver.ErrNotFound) {
 		return
 	}
-	f.compare(p, status)
+	f.compare(p, status, before)
 }
 
 // setState stores what the project should be, then notes and publishes it. Check
