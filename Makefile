@@ -17,8 +17,8 @@ unexport AWS_CA_BUNDLE
 build: ## bin/picobase
 	go build $(GOFLAGS_BUILD) -o bin/picobase .
 
-run: build ## start PicoBase on pb_data and print where it is
-	bin/picobase serve
+run: build ## start a platform and a first project, and print where they are
+	bin/picobase up
 
 test: test-go test-e2e ## all tests
 

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/picobase/picobase/internal/platform"
 	"github.com/pocketbase/pocketbase/tools/security"
@@ -29,7 +31,7 @@ func newUp() *cobra.Command {
 		Args:        cobra.NoArgs,
 		Annotations: map[string]string{hostCommand: "yes"},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runFleet(cmd, o, func(p *platform.Platform) error { return up(cmd.OutOrStdout(), o, p) })
+			return runFleet(cmd, o, func(p *platform.Platform) error { return up(cmd.Context(), cmd.OutOrStdout(), o, p) })
 		},
 	}
 	o.common(cmd.Flags())
@@ -51,7 +53,7 @@ type firstRun struct {
 }
 
 // up makes the first account and project of a new folder, and tells how to go on.
-func up(w io.Writer, o fleetOptions, p *platform.Platform) error {
+func up(ctx context.Context, w io.Writer, o fleetOptions, p *platform.Platform) error {
 	path := filepath.Join(o.dir, firstRunFile)
 	first := firstRun{URL: p.URL(), Dashboard: p.URL() + "/_/", Email: firstEmail, Password: security.RandomString(20)}
 	user, organization, made, err := p.FirstUser(first.Email, first.Password)
@@ -76,6 +78,12 @@ func up(w io.Writer, o fleetOptions, p *platform.Platform) error {
 	}
 	if err := os.WriteFile(path, append(content, '\n'), 0o600); err != nil {
 		return err
+	}
+	// So that its dashboard can be used at once. It sleeps again by itself.
+	starting, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := p.MakeSuperuser(starting, first.Project.ID, first.Email, first.Password); err != nil {
+		fmt.Fprintf(w, "\nThe first project has no account for its dashboard, since it does not start: %v\n", err)
 	}
 	tell(w, first)
 	fmt.Fprintf(w, "This was made for a new folder and is kept in %s, for this user alone.\n\n", path)
@@ -102,13 +110,16 @@ func upAgain(w io.Writer, path string, p *platform.Platform) error {
 
 func tell(w io.Writer, first firstRun) {
 	fmt.Fprintf(w, "\nPicoBase %s is running.\n\n", version)
-	fmt.Fprintf(w, "  Platform    %s/api/platform/v1/\n", first.URL)
-	fmt.Fprintf(w, "  Dashboard   %s\n", first.Dashboard)
-	fmt.Fprintf(w, "              %s  %s\n", first.Email, first.Password)
-	fmt.Fprintf(w, "  Token       %s\n\n", first.Token)
 	fmt.Fprintf(w, "  Project     %s\n", first.Project.URL)
+	fmt.Fprintf(w, "  Dashboard   %s/_/\n", first.Project.URL)
 	if keys := first.Project.Keys; keys != nil {
 		fmt.Fprintf(w, "  %-11s %s\n  %-11s %s\n", "publishable", keys.Publishable, "secret", keys.Secret)
-		fmt.Fprintf(w, "\nTry it; the first request starts the project:\n\n  curl -H 'X-API-Key: %s' %s/api/health\n\n", keys.Publishable, first.Project.URL)
+	}
+	fmt.Fprintf(w, "\n  Platform    %s/api/platform/v1/\n", first.URL)
+	fmt.Fprintf(w, "  Dashboard   %s\n", first.Dashboard)
+	fmt.Fprintf(w, "  Token       %s\n", first.Token)
+	fmt.Fprintf(w, "\nBoth dashboards: %s with the password %s\n", first.Email, first.Password)
+	if keys := first.Project.Keys; keys != nil {
+		fmt.Fprintf(w, "\nTry it; a project that sleeps is woken by its first request:\n\n  curl -H 'X-API-Key: %s' %s/api/health\n\n", keys.Publishable, first.Project.URL)
 	}
 }

@@ -68,6 +68,8 @@ describe('a platform', () => {
     assert.equal(dashboard.status, 200)
     const operator = await platform.request('localhost', '/api/collections/_superusers/auth-with-password', { json: { identity: email, password } })
     assert.equal(operator.status, 200, operator.text)
+    const own = await platform.request('app.localhost', '/api/collections/_superusers/auth-with-password', { key: project.keys.publishable, json: { identity: email, password } })
+    assert.equal(own.status, 200, own.text)
   })
 
   test('a thousand first requests at once cause one start and all are answered', async () => {

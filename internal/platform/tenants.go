@@ -1,6 +1,7 @@
 package platform
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,38 +28,62 @@ const maxAnswer = 1 << 20
 
 // ask reads the answer of a tenant to a GET.
 func (t tenants) ask(ctx context.Context, id, address, path string, into any) error {
-	client, base, err := driver.Client(address)
-	if err != nil {
-		return err
-	}
-	defer client.CloseIdleConnections()
-	token, _, err := t.key.Token(sign.Claims{Project: id, Subject: "platform", For: time.Minute}, t.cfg.Now())
-	if err != nil {
-		return err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+path, nil)
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Authorization", "Bearer "+token)
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	status, body, err := t.request(ctx, http.MethodGet, id, address, path, nil)
 	if err != nil {
 		return err
 	}
 	// A health report that something fails is an answer too.
-	if response.StatusCode != http.StatusOK && response.StatusCode != http.StatusServiceUnavailable {
-		return fmt.Errorf("%s answered %d", path, response.StatusCode)
+	if status != http.StatusOK && status != http.StatusServiceUnavailable {
+		return fmt.Errorf("%s answered %d", path, status)
 	}
 	if text, ok := into.(*string); ok {
 		*text = string(body)
 		return nil
 	}
 	return json.Unmarshal(body, into)
+}
+
+// request calls the API of a tenant as the platform.
+func (t tenants) request(ctx context.Context, method, id, address, path string, body io.Reader) (status int, answer []byte, err error) {
+	client, base, err := driver.Client(address)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer client.CloseIdleConnections()
+	token, _, err := t.key.Token(sign.Claims{Project: id, Subject: "platform", For: time.Minute}, t.cfg.Now())
+	if err != nil {
+		return 0, nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, method, base+path, body)
+	if err != nil {
+		return 0, nil, err
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer response.Body.Close()
+	answer, err = io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	return response.StatusCode, answer, err
+}
+
+// MakeSuperuser makes an account for a project's own dashboard.
+func (p *Platform) MakeSuperuser(ctx context.Context, project, email, password string) error {
+	route, err := p.fleet.Wake(ctx, project)
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(map[string]string{"email": email, "password": password, "passwordConfirm": password})
+	if err != nil {
+		return err
+	}
+	status, answer, err := tenants{p}.request(ctx, http.MethodPost, project, route.URL, "/api/collections/_superusers/records", bytes.NewReader(body))
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("the project answered %d: %s", status, answer)
+	}
+	return err
 }
 
 // Due implements [fleet.Tenants].
