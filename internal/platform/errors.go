@@ -15,7 +15,7 @@ import (
 // The platform's own errors, listed in docs/errors.md.
 var (
 	errSignIn = apierr.New(http.StatusUnauthorized, "credentials_required",
-		"Send a user's token or a personal access token in Authorization: Bearer …; picobase login gets one.")
+		"Send a user's token or a personal access token in Authorization: Bearer ….")
 	errTokenInvalid = apierr.New(http.StatusUnauthorized, "token_invalid",
 		"This personal access token is not known here, was revoked or has expired. Create another one.")
 	errTokenElsewhere = apierr.New(http.StatusForbidden, "token_not_allowed",
