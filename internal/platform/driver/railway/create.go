@@ -166,3 +166,6 @@ func (e *scrubbedError) Error() string { return e.text }
 
 // Is and As see through it; Unwrap would give the text back.
 func (e *scrubbedError) Is(target error) bool { return errors.Is(e.err, target) }
+
+// As lets errors.As find what the error wraps.
+func (e *scrubbedError) As(target any) bool { return errors.As(e.err, target) }
