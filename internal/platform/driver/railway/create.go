@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -46,13 +47,19 @@ func (d *Driver) Create(ctx context.Context, spec driver.Spec) error {
 	return d.configure(ctx, spec, serviceID, instance != nil)
 }
 
+var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
 func check(spec driver.Spec) error {
 	if err := driver.CheckID(spec.ID); err != nil {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(spec.Env)) {
+		value := spec.Env[name].Reveal()
+		if !variableName.MatchString(name) || strings.Contains(value, "\x00") {
+			return fmt.Errorf("railway: variable %q of tenant %s: names are of letters, digits and _, values without NUL", name, spec.ID)
+		}
 		// Railway would put the variables of other services in.
-		if strings.Contains(spec.Env[name].Reveal(), "${{") {
+		if strings.Contains(value, "${{") {
 			return fmt.Errorf("railway: variable %s of tenant %s holds ${{, which Railway reads as a reference to another variable: "+
 				"choose a value without it", name, spec.ID)
 		}

@@ -66,6 +66,9 @@ func (d *Driver) Logs(ctx context.Context, id string, options driver.LogOptions)
 	ctx, cancel := context.WithCancel(ctx)
 	reader, writer := io.Pipe()
 	f := &follower{d: d, serviceID: instance.ServiceId, deploymentID: latest, seen: map[string]time.Time{}, out: writer}
+	if len(entries) > 0 {
+		f.oldest = moment(entries[0])
+	}
 	for _, entry := range entries {
 		f.isNew(entry)
 	}
@@ -102,6 +105,7 @@ type follower struct {
 	deploymentID string
 	seen         map[string]time.Time // what was written, as far back as overlap
 	newest       time.Time
+	oldest       time.Time // lines from before it were not asked for
 	out          io.Writer
 }
 
@@ -142,16 +146,15 @@ func (f *follower) poll(ctx context.Context) error {
 		return err
 	}
 	if edges := answer.Deployments.Edges; len(edges) > 0 && edges[0].Node.Id != f.deploymentID {
-		f.deploymentID, f.newest = edges[0].Node.Id, time.Time{}
+		f.deploymentID, f.newest, f.oldest = edges[0].Node.Id, time.Time{}, time.Time{}
 	}
 	return nil
 }
 
 // isNew remembers a line, and reports whether it was not written before.
 func (f *follower) isNew(entry LogFields) bool {
-	at, _ := time.Parse(time.RFC3339Nano, entry.Timestamp) // zero is forgotten first
-	key := entry.Timestamp + entry.Message
-	if _, ok := f.seen[key]; ok {
+	at, key := moment(entry), entry.Timestamp+entry.Message
+	if _, ok := f.seen[key]; ok || at.Before(f.oldest) {
 		return false
 	}
 	f.seen[key] = at
@@ -168,11 +171,15 @@ func (f *follower) isNew(entry LogFields) bool {
 
 func sorted(entries []LogFields) []LogFields {
 	slices.SortStableFunc(entries, func(a, b LogFields) int {
-		atA, _ := time.Parse(time.RFC3339Nano, a.Timestamp) // one that cannot be read comes first
-		atB, _ := time.Parse(time.RFC3339Nano, b.Timestamp)
-		return atA.Compare(atB)
+		return moment(a).Compare(moment(b))
 	})
 	return entries
+}
+
+// moment is zero for one that cannot be read.
+func moment(entry LogFields) time.Time {
+	at, _ := time.Parse(time.RFC3339Nano, entry.Timestamp) // see above
+	return at
 }
 
 // text is one line for each entry: its message, then what Railway has parsed out of

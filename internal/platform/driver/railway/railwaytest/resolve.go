@@ -134,6 +134,9 @@ func (s *Server) serviceCreate(a map[string]any) (any, error) {
 	if s.model.byName(name) != nil {
 		return nil, fmt.Errorf("A service named %q already exists in this project", name) //nolint:staticcheck // Railway's words
 	}
+	if s.config.RenameServices {
+		name += "-1"
+	}
 	of := s.newService(name)
 	if source, _ := input["source"].(map[string]any); source != nil { // such a service is deployed at once
 		of.settings["source"] = source

@@ -60,6 +60,9 @@ type Config struct {
 	// PageSize is how much one page of a list has at most (default 100).
 	PageSize int
 
+	// RenameServices gives new services another name than was asked for.
+	RenameServices bool
+
 	// MaxVolumes is the plan's limit (default none).
 	MaxVolumes int
 }
