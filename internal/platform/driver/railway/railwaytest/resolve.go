@@ -1,19 +1,22 @@
 package railwaytest
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"time"
 )
 
-// Railway's messages, as far as they are known: it says "Not Authorized" of things
-// that are not there, too.
-var (
-	errServiceMissing    = errors.New("ServiceInstance not found")
-	errDeploymentMissing = errors.New("Deployment not found")
-	errNotAuthorized     = errors.New("Not Authorized")
+// refusal is a message of Railway's, in its words as far as they are known.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+// It says "Not Authorized" of things that are not there, too.
+const (
+	errServiceMissing    = refusal("ServiceInstance not found")
+	errDeploymentMissing = refusal("Deployment not found")
+	errNotAuthorized     = refusal("Not Authorized")
 )
 
 func text(value any) string {
@@ -25,7 +28,7 @@ func (s *Server) queries() map[string]resolver {
 	return map[string]resolver{
 		"environment": func(a map[string]any) (any, error) {
 			if text(a["id"]) != EnvironmentID || text(a["projectId"]) != ProjectID {
-				return nil, errors.New("Environment not found")
+				return nil, refusal("Environment not found")
 			}
 			var instances, volumes []object
 			var instanceIDs, volumeIDs []string
@@ -71,7 +74,7 @@ func (s *Server) queries() map[string]resolver {
 				limit = 100
 			}
 			if limit > 5000 {
-				return nil, errors.New("limit must not be more than 5000")
+				return nil, refusal("limit must not be more than 5000")
 			}
 			since, _ := time.Parse(time.RFC3339Nano, text(a["startDate"])) // zero without one
 			lines := []object{}
@@ -132,7 +135,7 @@ func (s *Server) serviceCreate(a map[string]any) (any, error) {
 	}
 	name := text(input["name"])
 	if s.model.byName(name) != nil {
-		return nil, fmt.Errorf("A service named %q already exists in this project", name) //nolint:staticcheck // Railway's words
+		return nil, refusal(fmt.Sprintf("A service named %q already exists in this project", name))
 	}
 	if s.config.RenameServices {
 		name += "-1"
@@ -148,7 +151,7 @@ func (s *Server) serviceCreate(a map[string]any) (any, error) {
 func (s *Server) serviceDelete(a map[string]any) (any, error) {
 	of := s.model.services[text(a["id"])]
 	if of == nil {
-		return nil, errors.New("Service not found")
+		return nil, refusal("Service not found")
 	}
 	for _, run := range of.runs {
 		run.kill()
@@ -190,7 +193,7 @@ func (s *Server) serviceInstanceDeploy(a map[string]any) (any, error) {
 		return nil, err
 	}
 	if of.settings["source"] == nil {
-		return nil, errors.New("Service has no source to deploy") //nolint:staticcheck // as Railway writes
+		return nil, refusal("Service has no source to deploy")
 	}
 	return s.deploy(of).id, nil
 }
@@ -226,10 +229,10 @@ func (s *Server) volumeCreate(a map[string]any) (any, error) {
 		return nil, err
 	}
 	if s.model.volumeOf(of.id) != nil {
-		return nil, errors.New("Service already has a volume") //nolint:staticcheck // as Railway writes
+		return nil, refusal("Service already has a volume")
 	}
 	if limit := s.config.MaxVolumes; limit > 0 && len(s.model.volumes) >= limit {
-		return nil, errors.New("You have reached the maximum number of volumes for this project") //nolint:staticcheck // as Railway writes
+		return nil, refusal("You have reached the maximum number of volumes for this project")
 	}
 	made, err := s.newVolume(of.id, text(input["mountPath"]), text(input["region"]))
 	if err != nil {
@@ -244,7 +247,7 @@ func (s *Server) volumeCreate(a map[string]any) (any, error) {
 func (s *Server) volumeUpdate(a map[string]any) (any, error) {
 	v := s.model.volumes[text(a["volumeId"])]
 	if v == nil {
-		return nil, errors.New("Volume not found")
+		return nil, refusal("Volume not found")
 	}
 	input, _ := a["input"].(map[string]any)
 	v.name = text(input["name"])
@@ -254,7 +257,7 @@ func (s *Server) volumeUpdate(a map[string]any) (any, error) {
 func (s *Server) volumeDelete(a map[string]any) (any, error) {
 	v := s.model.volumes[text(a["volumeId"])]
 	if v == nil {
-		return nil, errors.New("Volume not found")
+		return nil, refusal("Volume not found")
 	}
 	v.pendingDeletion = true // it is listed for two days more
 	return true, os.RemoveAll(v.dir)
@@ -266,7 +269,7 @@ func (s *Server) deploymentRemove(a map[string]any) (any, error) {
 		return nil, errDeploymentMissing
 	}
 	if run.early() {
-		return nil, errors.New("Cannot remove a deployment that is not deployed yet") //nolint:staticcheck // as Railway writes
+		return nil, refusal("Cannot remove a deployment that is not deployed yet")
 	}
 	s.end(run)
 	return true, nil
@@ -278,7 +281,7 @@ func (s *Server) deploymentCancel(a map[string]any) (any, error) {
 		return nil, errDeploymentMissing
 	}
 	if !run.early() {
-		return nil, errors.New("Cannot cancel a deployment that is deployed") //nolint:staticcheck // as Railway writes
+		return nil, refusal("Cannot cancel a deployment that is deployed")
 	}
 	s.end(run)
 	return true, nil

@@ -90,7 +90,7 @@ func (d *deployment) kill() {
 // deploy begins a new run. The one before ends first: a service with a volume has
 // only one. The server is locked.
 func (s *Server) deploy(of *service) *deployment {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(s.life)
 	draining, _ := number(of.settings["drainingSeconds"])
 	run := &deployment{
 		id: uuid.NewString(), made: time.Now(), status: initializing, at: time.Now(), cancel: cancel, drain: time.Duration(draining) * time.Second,
@@ -187,6 +187,7 @@ func (s *Server) launch(of *service, run *deployment, variables map[string]strin
 	if len(arguments) == 0 {
 		return nil, nil, errors.New("no start command")
 	}
+	//nolint:gosec // the test's own program
 	command := exec.Command(s.config.Program, arguments[1:]...)
 	command.Env = []string{"RAILWAY_SERVICE_ID=" + of.id, "RAILWAY_SERVICE_NAME=" + of.name, "RAILWAY_ENVIRONMENT_ID=" + EnvironmentID}
 	for name, value := range variables {
@@ -210,8 +211,8 @@ func (s *Server) launch(of *service, run *deployment, variables map[string]strin
 	output := make(chan struct{})
 	go func() {
 		defer close(output)
-		defer reader.Close()
 		s.readLogs(run, reader)
+		_ = reader.Close() // all is read
 	}()
 	return command, output, nil
 }
@@ -295,10 +296,10 @@ func (s *Server) end(run *deployment) {
 }
 
 func (s *Server) signal(run *deployment) {
-	process := run.process
+	process, drain := run.process, run.drain
 	_ = process.Signal(syscall.SIGTERM) // it may have ended
 	s.routines.Go(func() {
-		pause(context.Background(), run.drain)
+		pause(s.life, drain)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if run.process == process {
@@ -322,7 +323,6 @@ func (s *Server) killAll() {
 	defer s.mu.Unlock()
 	for _, run := range s.model.deployments {
 		run.kill()
-		run.drain = 0
 	}
 }
 

@@ -10,6 +10,7 @@
 package railwaytest
 
 import (
+	"context"
 	_ "embed" // the schema
 	"encoding/json"
 	"errors"
@@ -83,6 +84,7 @@ type Server struct {
 	config Config
 	http   *httptest.Server
 	dir    string
+	life   context.Context //nolint:containedctx // of the server itself
 
 	mu       sync.Mutex
 	model    model
@@ -104,9 +106,12 @@ func Start(t testing.TB, config Config) *Server {
 	}
 	s := &Server{t: t, config: config, dir: t.TempDir(), faults: map[string][]Fault{}}
 	s.model.init()
+	life, end := context.WithCancel(context.Background())
+	s.life = life
 	s.http = httptest.NewServer(http.HandlerFunc(s.serve))
 	t.Cleanup(func() {
 		s.http.Close()
+		end()
 		s.killAll()
 		s.routines.Wait()
 	})
