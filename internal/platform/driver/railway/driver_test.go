@@ -393,7 +393,7 @@ func testOwnRateLimit(t *testing.T, begin begin) {
 func testFailures(t *testing.T, begin begin) {
 	fake, d := begin(railwaytest.Config{}, func(c *railway.Config) { c.Timeout = 300 * time.Millisecond })
 	must(t, d.Create(bounded(t), spec("shop")))
-	for _, fault := range []railwaytest.Fault{{Status: 500}, {Status: 503, Times: 2}, {Drop: true}, {Status: 200}} {
+	for _, fault := range []railwaytest.Fault{{Status: 500}, {Status: 503, Times: 2}, {Drop: true}, {Hang: true}, {Status: 200}} {
 		fake.Fail("listInstances", fault)
 		list, err := d.List(bounded(t))
 		if err != nil || len(list) != 1 {

@@ -143,7 +143,7 @@ func (c *Config) validate() error {
 	need(c.EnvironmentID != "", "EnvironmentID", "copy it in Railway with Ctrl+K, \"Copy Environment ID\"")
 	need(c.Image != "", "Image", "name the image that tenants run, such as ghcr.io/you/picobase:v1")
 	if u, err := url.Parse(c.Endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		problems = append(problems, fmt.Errorf("Endpoint %q is not an http or https URL", c.Endpoint))
+		problems = append(problems, fmt.Errorf("the endpoint %q is not an http or https URL", c.Endpoint))
 	}
 	if len(problems) > 0 {
 		return fmt.Errorf("railway: %w", errors.Join(problems...))

@@ -187,7 +187,7 @@ func (s *Server) launch(of *service, run *deployment, variables map[string]strin
 	if len(arguments) == 0 {
 		return nil, nil, errors.New("no start command")
 	}
-	//nolint:gosec // the test's own program
+	//nolint:gosec,noctx // the test's own program, which ends as Railway would end it
 	command := exec.Command(s.config.Program, arguments[1:]...)
 	command.Env = []string{"RAILWAY_SERVICE_ID=" + of.id, "RAILWAY_SERVICE_NAME=" + of.name, "RAILWAY_ENVIRONMENT_ID=" + EnvironmentID}
 	for name, value := range variables {

@@ -74,6 +74,7 @@ type Fault struct {
 	RetryAfter string // header
 	GraphQL    string // message of a GraphQL error, with the status 200
 	Drop       bool   // the connection is cut
+	Hang       bool   // no answer comes
 	Late       bool   // the request is carried out first: only its answer is lost
 	Times      int    // how often (default once)
 }
@@ -201,6 +202,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.Header.Get("Authorization") != "Bearer "+Token {
 		answerErrors(w, http.StatusOK, "Not Authorized")
+		return
+	}
+	if fails && fault.Hang {
+		<-r.Context().Done()
 		return
 	}
 	if fails && !fault.Late {
