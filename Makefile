@@ -10,10 +10,13 @@ export CGO_ENABLED = 0
 # A certificate bundle for AWS breaks S3 over plain HTTP, which tests use.
 unexport AWS_CA_BUNDLE
 
-.PHONY: build run tools test test-go test-e2e check format vet lint bench bench-backups fuzz clean
+.PHONY: build generate run tools test test-go test-e2e check format vet lint bench bench-backups fuzz clean
 
 build: ## bin/picobase
 	go build $(GOFLAGS_BUILD) -o bin/picobase .
+
+generate: ## clients that are made from a schema; a test tells when one is old
+	go generate ./internal/...
 
 run: build ## start PicoBase on pb_data and print where it is
 	bin/picobase serve

@@ -120,8 +120,8 @@ func (d *Driver) configure(ctx context.Context, spec driver.Spec, serviceID stri
 	// Limits that were never set need no call to lift them.
 	withLimits := existed || spec.Memory > 0 || spec.CPU > 0
 	_, err := configureService(ctx, d.api, d.config.ProjectID, d.config.EnvironmentID, serviceID, variables,
-		d.config.Image, d.config.StartCommand, driver.ReadyPath, healthcheckTimeout, int(math.Ceil(d.config.Drain.Seconds())),
-		regions, withLimits, limit(float64(spec.Memory)/1e9), limit(spec.CPU))
+		d.config.Image, d.config.StartCommand, int(math.Ceil(d.config.Drain.Seconds())), regions,
+		withLimits, limit(float64(spec.Memory)/1e9), limit(spec.CPU))
 	return scrub(err, spec.Env)
 }
 

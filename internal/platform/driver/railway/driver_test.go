@@ -109,16 +109,14 @@ func testSettings(t *testing.T, begin begin) {
 	must(t, d.Create(bounded(t), s))
 	got := fake.Settings("picobase-shop")
 	want := map[string]any{
-		"source":             map[string]any{"image": "ghcr.io/picobase/picobase:test"},
-		"startCommand":       "/picobase serve --dir /data --log-format json --http [::]:8090",
-		"healthcheckPath":    "/api/v1/ready",
-		"healthcheckTimeout": int64(3600),
-		"drainingSeconds":    int64(2),
-		"overlapSeconds":     int64(0),
-		"numReplicas":        int64(1),
-		"restartPolicyType":  "NEVER",
-		"sleepApplication":   false,
-		"multiRegionConfig":  map[string]any{"europe-west4-drams3a": map[string]any{"numReplicas": 1.0}},
+		"source":            map[string]any{"image": "ghcr.io/picobase/picobase:test"},
+		"startCommand":      "/picobase serve --dir /data --log-format json --http [::]:8090",
+		"drainingSeconds":   int64(2),
+		"overlapSeconds":    int64(0),
+		"numReplicas":       int64(1),
+		"restartPolicyType": "NEVER",
+		"sleepApplication":  false,
+		"multiRegionConfig": map[string]any{"europe-west4-drams3a": map[string]any{"numReplicas": 1.0}},
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("Railway was told\n%v, want\n%v", got, want)

@@ -44,8 +44,7 @@ type DeploymentFields struct {
 	CreatedAt       time.Time        `json:"createdAt"`
 	StatusUpdatedAt *time.Time       `json:"statusUpdatedAt"`
 	// Check if a deployment's instances have all stopped
-	DeploymentStopped bool                                                    `json:"deploymentStopped"`
-	Instances         []DeploymentFieldsInstancesDeploymentDeploymentInstance `json:"instances"`
+	DeploymentStopped bool `json:"deploymentStopped"`
 }
 
 // GetId returns DeploymentFields.Id, and is useful for accessing the field via an interface.
@@ -62,49 +61,6 @@ func (v *DeploymentFields) GetStatusUpdatedAt() *time.Time { return v.StatusUpda
 
 // GetDeploymentStopped returns DeploymentFields.DeploymentStopped, and is useful for accessing the field via an interface.
 func (v *DeploymentFields) GetDeploymentStopped() bool { return v.DeploymentStopped }
-
-// GetInstances returns DeploymentFields.Instances, and is useful for accessing the field via an interface.
-func (v *DeploymentFields) GetInstances() []DeploymentFieldsInstancesDeploymentDeploymentInstance {
-	return v.Instances
-}
-
-// DeploymentFieldsInstancesDeploymentDeploymentInstance includes the requested fields of the GraphQL type DeploymentDeploymentInstance.
-type DeploymentFieldsInstancesDeploymentDeploymentInstance struct {
-	Status DeploymentInstanceStatus `json:"status"`
-}
-
-// GetStatus returns DeploymentFieldsInstancesDeploymentDeploymentInstance.Status, and is useful for accessing the field via an interface.
-func (v *DeploymentFieldsInstancesDeploymentDeploymentInstance) GetStatus() DeploymentInstanceStatus {
-	return v.Status
-}
-
-type DeploymentInstanceStatus string
-
-const (
-	DeploymentInstanceStatusCrashed      DeploymentInstanceStatus = "CRASHED"
-	DeploymentInstanceStatusCreated      DeploymentInstanceStatus = "CREATED"
-	DeploymentInstanceStatusExited       DeploymentInstanceStatus = "EXITED"
-	DeploymentInstanceStatusInitializing DeploymentInstanceStatus = "INITIALIZING"
-	DeploymentInstanceStatusRemoved      DeploymentInstanceStatus = "REMOVED"
-	DeploymentInstanceStatusRemoving     DeploymentInstanceStatus = "REMOVING"
-	DeploymentInstanceStatusRestarting   DeploymentInstanceStatus = "RESTARTING"
-	DeploymentInstanceStatusRunning      DeploymentInstanceStatus = "RUNNING"
-	DeploymentInstanceStatusSkipped      DeploymentInstanceStatus = "SKIPPED"
-	DeploymentInstanceStatusStopped      DeploymentInstanceStatus = "STOPPED"
-)
-
-var AllDeploymentInstanceStatus = []DeploymentInstanceStatus{
-	DeploymentInstanceStatusCrashed,
-	DeploymentInstanceStatusCreated,
-	DeploymentInstanceStatusExited,
-	DeploymentInstanceStatusInitializing,
-	DeploymentInstanceStatusRemoved,
-	DeploymentInstanceStatusRemoving,
-	DeploymentInstanceStatusRestarting,
-	DeploymentInstanceStatusRunning,
-	DeploymentInstanceStatusSkipped,
-	DeploymentInstanceStatusStopped,
-}
 
 type DeploymentStatus string
 
@@ -213,19 +169,17 @@ func (v *__cancelDeploymentInput) GetId() string { return v.Id }
 
 // __configureServiceInput is used internally by genqlient
 type __configureServiceInput struct {
-	ProjectID          string            `json:"projectID"`
-	EnvironmentID      string            `json:"environmentID"`
-	ServiceID          string            `json:"serviceID"`
-	Variables          map[string]string `json:"variables"`
-	Image              string            `json:"image"`
-	StartCommand       string            `json:"startCommand"`
-	HealthcheckPath    string            `json:"healthcheckPath"`
-	HealthcheckTimeout int               `json:"healthcheckTimeout"`
-	DrainingSeconds    int               `json:"drainingSeconds"`
-	Regions            *map[string]any   `json:"regions,omitempty"`
-	WithLimits         bool              `json:"withLimits"`
-	MemoryGB           *float64          `json:"memoryGB"`
-	VCPUs              *float64          `json:"vCPUs"`
+	ProjectID       string            `json:"projectID"`
+	EnvironmentID   string            `json:"environmentID"`
+	ServiceID       string            `json:"serviceID"`
+	Variables       map[string]string `json:"variables"`
+	Image           string            `json:"image"`
+	StartCommand    string            `json:"startCommand"`
+	DrainingSeconds int               `json:"drainingSeconds"`
+	Regions         *map[string]any   `json:"regions,omitempty"`
+	WithLimits      bool              `json:"withLimits"`
+	MemoryGB        *float64          `json:"memoryGB"`
+	VCPUs           *float64          `json:"vCPUs"`
 }
 
 // GetProjectID returns __configureServiceInput.ProjectID, and is useful for accessing the field via an interface.
@@ -245,12 +199,6 @@ func (v *__configureServiceInput) GetImage() string { return v.Image }
 
 // GetStartCommand returns __configureServiceInput.StartCommand, and is useful for accessing the field via an interface.
 func (v *__configureServiceInput) GetStartCommand() string { return v.StartCommand }
-
-// GetHealthcheckPath returns __configureServiceInput.HealthcheckPath, and is useful for accessing the field via an interface.
-func (v *__configureServiceInput) GetHealthcheckPath() string { return v.HealthcheckPath }
-
-// GetHealthcheckTimeout returns __configureServiceInput.HealthcheckTimeout, and is useful for accessing the field via an interface.
-func (v *__configureServiceInput) GetHealthcheckTimeout() int { return v.HealthcheckTimeout }
 
 // GetDrainingSeconds returns __configureServiceInput.DrainingSeconds, and is useful for accessing the field via an interface.
 func (v *__configureServiceInput) GetDrainingSeconds() int { return v.DrainingSeconds }
@@ -984,15 +932,17 @@ func cancelDeployment(
 
 // The mutation executed by configureService.
 const configureService_Operation = `
-mutation configureService ($projectID: String!, $environmentID: String!, $serviceID: String!, $variables: EnvironmentVariables!, $image: String!, $startCommand: String!, $healthcheckPath: String!, $healthcheckTimeout: Int!, $drainingSeconds: Int!, $regions: JSON, $withLimits: Boolean!, $memoryGB: Float, $vCPUs: Float) {
+mutation configureService ($projectID: String!, $environmentID: String!, $serviceID: String!, $variables: EnvironmentVariables!, $image: String!, $startCommand: String!, $drainingSeconds: Int!, $regions: JSON, $withLimits: Boolean!, $memoryGB: Float, $vCPUs: Float) {
 	variableCollectionUpsert(input: {projectId:$projectID,environmentId:$environmentID,serviceId:$serviceID,variables:$variables,replace:true,skipDeploys:true})
-	serviceInstanceUpdate(environmentId: $environmentID, serviceId: $serviceID, input: {source:{image:$image},startCommand:$startCommand,healthcheckPath:$healthcheckPath,healthcheckTimeout:$healthcheckTimeout,restartPolicyType:NEVER,sleepApplication:false,numReplicas:1,overlapSeconds:0,drainingSeconds:$drainingSeconds,multiRegionConfig:$regions})
+	serviceInstanceUpdate(environmentId: $environmentID, serviceId: $serviceID, input: {source:{image:$image},startCommand:$startCommand,restartPolicyType:NEVER,sleepApplication:false,numReplicas:1,overlapSeconds:0,drainingSeconds:$drainingSeconds,multiRegionConfig:$regions})
 	serviceInstanceLimitsUpdate(input: {environmentId:$environmentID,serviceId:$serviceID,memoryGB:$memoryGB,vCPUs:$vCPUs}) @include(if: $withLimits)
 }
 `
 
 // One request for all that can be set again and again. Nothing is deployed by it.
 // Railway never starts a tenant by itself, nor puts it to sleep: the platform decides.
+// There is no health check either: while one waits, a process that has crashed counts
+// as being deployed, and one that restores a large database would be ended.
 func configureService(
 	ctx_ context.Context,
 	client_ graphql.Client,
@@ -1002,8 +952,6 @@ func configureService(
 	variables map[string]string,
 	image string,
 	startCommand string,
-	healthcheckPath string,
-	healthcheckTimeout int,
 	drainingSeconds int,
 	regions *map[string]any,
 	withLimits bool,
@@ -1014,19 +962,17 @@ func configureService(
 		OpName: "configureService",
 		Query:  configureService_Operation,
 		Variables: &__configureServiceInput{
-			ProjectID:          projectID,
-			EnvironmentID:      environmentID,
-			ServiceID:          serviceID,
-			Variables:          variables,
-			Image:              image,
-			StartCommand:       startCommand,
-			HealthcheckPath:    healthcheckPath,
-			HealthcheckTimeout: healthcheckTimeout,
-			DrainingSeconds:    drainingSeconds,
-			Regions:            regions,
-			WithLimits:         withLimits,
-			MemoryGB:           memoryGB,
-			VCPUs:              vCPUs,
+			ProjectID:       projectID,
+			EnvironmentID:   environmentID,
+			ServiceID:       serviceID,
+			Variables:       variables,
+			Image:           image,
+			StartCommand:    startCommand,
+			DrainingSeconds: drainingSeconds,
+			Regions:         regions,
+			WithLimits:      withLimits,
+			MemoryGB:        memoryGB,
+			VCPUs:           vCPUs,
 		},
 	}
 
@@ -1309,9 +1255,6 @@ fragment DeploymentFields on Deployment {
 	createdAt
 	statusUpdatedAt
 	deploymentStopped
-	instances {
-		status
-	}
 }
 `
 
@@ -1466,9 +1409,6 @@ fragment DeploymentFields on Deployment {
 	createdAt
 	statusUpdatedAt
 	deploymentStopped
-	instances {
-		status
-	}
 }
 `
 

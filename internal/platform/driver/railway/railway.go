@@ -44,10 +44,6 @@ const (
 	// defaultStart listens on IPv6 too: environments made before October 2025 have
 	// nothing else in their private network.
 	defaultStart = "/picobase serve --dir " + mountPath + " --log-format json --http [::]:" + port
-
-	// healthcheckTimeout is in seconds. Railway ends a deployment that is not ready
-	// by then, and a large tenant is restored from its replica first.
-	healthcheckTimeout = 3600
 )
 
 // Config says which project to use and how. All fields without a default are needed.

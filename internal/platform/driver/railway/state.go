@@ -38,13 +38,7 @@ func (d *Driver) status(id string, instance *InstanceFields) driver.Status {
 // state says what a deployment is, in the platform's words.
 func state(deployment *DeploymentFields) (now driver.State, message string) {
 	switch status := deployment.Status; status {
-	case DeploymentStatusQueued, DeploymentStatusWaiting, DeploymentStatusInitializing, DeploymentStatusBuilding:
-		return driver.Starting, ""
-	case DeploymentStatusDeploying:
-		// It may stay so until the health check times out, long after its process ended.
-		if all(deployment, DeploymentInstanceStatusCrashed, DeploymentInstanceStatusExited) {
-			return driver.Crashed, "the process ended before it was ready; its logs say why"
-		}
+	case DeploymentStatusQueued, DeploymentStatusWaiting, DeploymentStatusInitializing, DeploymentStatusBuilding, DeploymentStatusDeploying:
 		return driver.Starting, ""
 	case DeploymentStatusNeedsApproval:
 		return driver.Starting, "the deployment waits for an approval in Railway's dashboard"
@@ -66,18 +60,4 @@ func state(deployment *DeploymentFields) (now driver.State, message string) {
 	default: // newer than this driver
 		return driver.Starting, fmt.Sprintf("Railway says %s", strings.ToLower(string(status)))
 	}
-}
-
-// all reports whether there are instances and each has one of the statuses.
-func all(deployment *DeploymentFields, statuses ...DeploymentInstanceStatus) bool {
-	for _, instance := range deployment.Instances {
-		found := false
-		for _, status := range statuses {
-			found = found || instance.Status == status
-		}
-		if !found {
-			return false
-		}
-	}
-	return len(deployment.Instances) > 0
 }

@@ -12,14 +12,10 @@ func TestState(t *testing.T) {
 	t.Parallel()
 	d := &Driver{config: Config{}}
 	d.config.setDefaults()
-	run := func(status DeploymentStatus, stopped bool, instances ...DeploymentInstanceStatus) *DeploymentFields {
-		f := &DeploymentFields{Id: string(status), Status: status, DeploymentStopped: stopped}
-		for _, s := range instances {
-			f.Instances = append(f.Instances, DeploymentFieldsInstancesDeploymentDeploymentInstance{Status: s})
-		}
-		return f
+	run := func(status DeploymentStatus, stopped bool) *DeploymentFields {
+		return &DeploymentFields{Id: string(status), Status: status, DeploymentStopped: stopped}
 	}
-	running := []DeploymentFields{*run("SUCCESS", false, "RUNNING")}
+	running := []DeploymentFields{*run("SUCCESS", false)}
 	for name, tt := range map[string]struct {
 		latest *DeploymentFields
 		active []DeploymentFields
@@ -31,12 +27,9 @@ func TestState(t *testing.T) {
 		"initializing":               {run("INITIALIZING", true), nil, driver.Starting},
 		"building":                   {run("BUILDING", true), nil, driver.Starting},
 		"deploying":                  {run("DEPLOYING", false), nil, driver.Starting},
-		"deploying, runs":            {run("DEPLOYING", false, "RUNNING"), nil, driver.Starting},
-		"deploying, has crashed":     {run("DEPLOYING", false, "CRASHED"), nil, driver.Crashed},
-		"deploying, has ended":       {run("DEPLOYING", true, "EXITED"), nil, driver.Crashed},
 		"needs approval":             {run("NEEDS_APPROVAL", false), nil, driver.Starting},
-		"runs":                       {run("SUCCESS", false, "RUNNING"), nil, driver.Running},
-		"completed":                  {run("SUCCESS", true, "EXITED"), nil, driver.Crashed},
+		"runs":                       {run("SUCCESS", false), nil, driver.Running},
+		"completed":                  {run("SUCCESS", true), nil, driver.Crashed},
 		"sleeping":                   {run("SLEEPING", false), nil, driver.Stopped},
 		"removing":                   {run("REMOVING", false), nil, driver.Stopping},
 		"removed":                    {run("REMOVED", true), nil, driver.Stopped},

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,7 +38,6 @@ type deployment struct {
 	id         string
 	made, at   time.Time
 	status     string
-	instance   string // status of the only instance, if there is one
 	exited     bool
 	ending     bool // somebody asked for its end
 	asleep     bool
@@ -64,14 +62,10 @@ func (l line) object() object {
 }
 
 func (d *deployment) object() object {
-	instances := []object{}
-	if d.instance != "" {
-		instances = append(instances, object{"id": d.id, "status": d.instance})
-	}
 	format := func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 	return object{
 		"id": d.id, "status": d.status, "createdAt": format(d.made), "statusUpdatedAt": format(d.at),
-		"deploymentStopped": d.exited, "instances": instances,
+		"deploymentStopped": d.exited,
 	}
 }
 
@@ -113,13 +107,13 @@ func (s *Server) deploy(of *service) *deployment {
 func (s *Server) steps(ctx context.Context, of *service, run *deployment, before []*deployment, variables map[string]string, settings map[string]any) {
 	for _, status := range []string{building, deploying} {
 		if !pause(ctx, s.config.StepDelay) || !s.step(run, status) {
-			s.finish(run, removed, "")
+			s.finish(run, removed)
 			return
 		}
 	}
 	for !s.ended(before) {
 		if !pause(ctx, time.Millisecond) {
-			s.finish(run, removed, "")
+			s.finish(run, removed)
 			return
 		}
 	}
@@ -127,33 +121,34 @@ func (s *Server) steps(ctx context.Context, of *service, run *deployment, before
 		s.mu.Lock()
 		run.events = append(run.events, object{"step": "CREATE_CONTAINER", "payload": object{"error": "the image could not be pulled"}})
 		s.mu.Unlock()
-		s.finish(run, failed, "")
+		s.finish(run, failed)
 		return
 	}
 	command, output, err := s.launch(of, run, variables, settings)
 	if err != nil {
 		s.t.Errorf("railwaytest: %v", err)
-		s.finish(run, failed, "")
+		s.finish(run, failed)
 		return
 	}
-	healthy := make(chan struct{})
-	s.routines.Go(func() { s.waitHealthy(ctx, of, run, text(settings["healthcheckPath"]), healthy) })
-	<-output // all is read
+	if command == nil {
+		s.finish(run, removed)
+		return
+	}
+	s.step(run, success) // without a health check it is active when it is started
+	<-output             // all is read
 	code := exitCode(command.Wait())
-	run.cancel()
-	<-healthy
 	s.mu.Lock()
 	ending, asleep := run.ending, run.asleep
 	s.mu.Unlock()
 	switch {
 	case asleep:
-		s.finish(run, sleeping, "EXITED")
+		s.finish(run, sleeping)
 	case ending:
-		s.finish(run, removed, "REMOVED")
+		s.finish(run, removed)
 	case code == 0:
-		s.finish(run, success, "EXITED") // the dashboard calls it completed
+		s.finish(run, success) // the dashboard calls it completed
 	default:
-		s.finish(run, crashed, "CRASHED")
+		s.finish(run, crashed)
 	}
 }
 
@@ -166,10 +161,14 @@ func exitCode(err error) int {
 	return 0
 }
 
-// launch starts the process of a run with what a container would see.
+// launch starts the process of a run with what a container would see. It is nil
+// when the run was to end before.
 func (s *Server) launch(of *service, run *deployment, variables map[string]string, settings map[string]any) (*exec.Cmd, <-chan struct{}, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if run.ending || s.life.Err() != nil {
+		return nil, nil, nil
+	}
 	dir := filepath.Join(s.dir, run.id) // lost with the run
 	mountPath := "/data"
 	if v := s.model.volumeOf(of.id); v != nil {
@@ -204,10 +203,7 @@ func (s *Server) launch(of *service, run *deployment, variables map[string]strin
 		_ = reader.Close()
 		return nil, nil, err
 	}
-	run.process, run.instance = command.Process, "RUNNING"
-	if run.ending { // while we were here
-		s.signal(run)
-	}
+	run.process = command.Process
 	output := make(chan struct{})
 	go func() {
 		defer close(output)
@@ -232,27 +228,6 @@ func (s *Server) readLogs(run *deployment, reader io.Reader) {
 	}
 }
 
-// waitHealthy makes the run active when the health check answers 200.
-func (s *Server) waitHealthy(ctx context.Context, of *service, run *deployment, path string, done chan<- struct{}) {
-	defer close(done)
-	for pause(ctx, 5*time.Millisecond) {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:"+portText(of)+path, nil)
-		if err != nil {
-			s.t.Errorf("railwaytest: health check: %v", err)
-			return
-		}
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			continue
-		}
-		_ = response.Body.Close()
-		if response.StatusCode == http.StatusOK {
-			s.step(run, success)
-			return
-		}
-	}
-}
-
 // step goes on to a status unless the end was asked for.
 func (s *Server) step(run *deployment, status string) bool {
 	s.mu.Lock()
@@ -264,10 +239,10 @@ func (s *Server) step(run *deployment, status string) bool {
 	return true
 }
 
-func (s *Server) finish(run *deployment, status, instance string) {
+func (s *Server) finish(run *deployment, status string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	run.exited, run.process, run.instance = true, nil, instance
+	run.exited, run.process = true, nil
 	run.set(status)
 }
 
