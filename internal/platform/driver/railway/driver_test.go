@@ -42,6 +42,7 @@ func TestDriver(t *testing.T) {
 		{"token that is wrong", testWrongToken},
 		{"environment that is wrong", testWrongEnvironment},
 		{"deleted by somebody else", testDeletedElsewhere},
+		{"upgrade", testUpgrade},
 		{"pages", testPages},
 		{"few requests", testFewRequests},
 		{"logs over several runs", testLogsOfRuns},
@@ -447,6 +448,29 @@ func testDeletedElsewhere(t *testing.T, begin begin) {
 		if err := d.Start(bounded(t), "shop"); !errors.Is(err, driver.ErrNotFound) {
 			t.Errorf("start: %v", err)
 		}
+	}
+}
+
+// A platform with another image leaves what runs alone, and starts the rest on it.
+func testUpgrade(t *testing.T, begin begin) {
+	fake, d := begin(railwaytest.Config{}, nil)
+	must(t, d.Create(bounded(t), spec("shop")))
+	must(t, d.Start(bounded(t), "shop"))
+	until(t, d, "shop", driver.Running)
+	d = open(t, fake, func(c *railway.Config) { c.Image, c.StartCommand = "example/picobase:v2", "/picobase serve --dir /data --http [::]:8090" })
+	must(t, d.Start(bounded(t), "shop"))
+	if runs := fake.Runs("picobase-shop"); len(runs) != 1 {
+		t.Errorf("a running tenant was deployed again: %q", runs)
+	}
+	must(t, d.Stop(bounded(t), "shop"))
+	must(t, d.Start(bounded(t), "shop"))
+	if _, err := driver.WaitReady(bounded(t), d, "shop"); err != nil {
+		t.Fatal(err)
+	}
+	got := fake.Settings("picobase-shop")
+	if fmt.Sprint(got["source"], got["startCommand"]) != "map[image:example/picobase:v2] /picobase serve --dir /data --http [::]:8090" ||
+		got["restartPolicyType"] != "NEVER" {
+		t.Errorf("the settings are %v", got)
 	}
 }
 

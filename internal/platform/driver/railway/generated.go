@@ -279,6 +279,8 @@ func (v *__deleteVolumeInput) GetVolumeID() string { return v.VolumeID }
 type __deployInput struct {
 	EnvironmentID string `json:"environmentID"`
 	ServiceID     string `json:"serviceID"`
+	Image         string `json:"image"`
+	StartCommand  string `json:"startCommand"`
 }
 
 // GetEnvironmentID returns __deployInput.EnvironmentID, and is useful for accessing the field via an interface.
@@ -286,6 +288,12 @@ func (v *__deployInput) GetEnvironmentID() string { return v.EnvironmentID }
 
 // GetServiceID returns __deployInput.ServiceID, and is useful for accessing the field via an interface.
 func (v *__deployInput) GetServiceID() string { return v.ServiceID }
+
+// GetImage returns __deployInput.Image, and is useful for accessing the field via an interface.
+func (v *__deployInput) GetImage() string { return v.Image }
+
+// GetStartCommand returns __deployInput.StartCommand, and is useful for accessing the field via an interface.
+func (v *__deployInput) GetStartCommand() string { return v.StartCommand }
 
 // __followLogsInput is used internally by genqlient
 type __followLogsInput struct {
@@ -529,9 +537,14 @@ func (v *deleteVolumeResponse) GetVolumeDelete() bool { return v.VolumeDelete }
 
 // deployResponse is returned by deploy on success.
 type deployResponse struct {
+	// Update a service instance
+	ServiceInstanceUpdate bool `json:"serviceInstanceUpdate"`
 	// Deploy a service instance. Returns a deployment ID
 	ServiceInstanceDeployV2 string `json:"serviceInstanceDeployV2"`
 }
+
+// GetServiceInstanceUpdate returns deployResponse.ServiceInstanceUpdate, and is useful for accessing the field via an interface.
+func (v *deployResponse) GetServiceInstanceUpdate() bool { return v.ServiceInstanceUpdate }
 
 // GetServiceInstanceDeployV2 returns deployResponse.ServiceInstanceDeployV2, and is useful for accessing the field via an interface.
 func (v *deployResponse) GetServiceInstanceDeployV2() string { return v.ServiceInstanceDeployV2 }
@@ -1139,16 +1152,20 @@ func deleteVolume(
 
 // The mutation executed by deploy.
 const deploy_Operation = `
-mutation deploy ($environmentID: String!, $serviceID: String!) {
+mutation deploy ($environmentID: String!, $serviceID: String!, $image: String!, $startCommand: String!) {
+	serviceInstanceUpdate(environmentId: $environmentID, serviceId: $serviceID, input: {source:{image:$image},startCommand:$startCommand})
 	serviceInstanceDeployV2(environmentId: $environmentID, serviceId: $serviceID)
 }
 `
 
+// With the image of now, so that an upgrade reaches a tenant at its next start.
 func deploy(
 	ctx_ context.Context,
 	client_ graphql.Client,
 	environmentID string,
 	serviceID string,
+	image string,
+	startCommand string,
 ) (data_ *deployResponse, err_ error) {
 	req_ := &graphql.Request{
 		OpName: "deploy",
@@ -1156,6 +1173,8 @@ func deploy(
 		Variables: &__deployInput{
 			EnvironmentID: environmentID,
 			ServiceID:     serviceID,
+			Image:         image,
+			StartCommand:  startCommand,
 		},
 	}
 

@@ -24,7 +24,7 @@ func (d *Driver) Start(ctx context.Context, id string) error {
 	case driver.Stopping:
 		return &driver.RetryError{After: d.config.Poll, Err: fmt.Errorf("railway: %s is still stopping", id)}
 	}
-	_, err = deploy(ctx, d.api, d.config.EnvironmentID, instance.ServiceId)
+	_, err = deploy(ctx, d.api, d.config.EnvironmentID, instance.ServiceId, d.config.Image, d.config.StartCommand)
 	return err
 }
 
