@@ -457,7 +457,9 @@ func testUpgrade(t *testing.T, begin begin) {
 	must(t, d.Create(bounded(t), spec("shop")))
 	must(t, d.Start(bounded(t), "shop"))
 	until(t, d, "shop", driver.Running)
-	d = open(t, fake, func(c *railway.Config) { c.Image, c.StartCommand = "example/picobase:v2", "/picobase serve --dir /data --http [::]:8090" })
+	d = open(t, fake, func(c *railway.Config) {
+		c.Image, c.StartCommand = "example/picobase:v2", "/picobase serve --dir /data --http [::]:8090"
+	})
 	must(t, d.Start(bounded(t), "shop"))
 	if runs := fake.Runs("picobase-shop"); len(runs) != 1 {
 		t.Errorf("a running tenant was deployed again: %q", runs)
@@ -468,7 +470,7 @@ func testUpgrade(t *testing.T, begin begin) {
 		t.Fatal(err)
 	}
 	got := fake.Settings("picobase-shop")
-	if fmt.Sprint(got["source"], got["startCommand"]) != "map[image:example/picobase:v2] /picobase serve --dir /data --http [::]:8090" ||
+	if fmt.Sprintf("%v %v", got["source"], got["startCommand"]) != "map[image:example/picobase:v2] /picobase serve --dir /data --http [::]:8090" ||
 		got["restartPolicyType"] != "NEVER" {
 		t.Errorf("the settings are %v", got)
 	}
