@@ -1,5 +1,5 @@
 import { getTokenPayload, type AuthMethodsList, type BaseAuthStore, type RecordAuthResponse, type RecordService } from 'pocketbase'
-import type { PicoBaseError } from './errors'
+import { PicoBaseError } from './errors'
 import type { ClientOptions } from './client'
 import type { Transport } from './transport'
 
@@ -103,7 +103,11 @@ export class Auth<U extends { id: string }, New = Record<string, any>> {
    * are no option, see `@picobase/client/oauth`.
    */
   async signInWithOAuth(provider: string, options?: { scopes?: string[]; createData?: Partial<New> }): Promise<SignedIn<U>> {
-    return this._signedIn(await this._users.authWithOAuth2({ provider, ...(options as object) }))
+    try {
+      return this._signedIn(await this._users.authWithOAuth2({ provider, ...(options as object) }))
+    } catch (error) {
+      throw new PicoBaseError(error)
+    }
   }
 
   /** Signs in with the code of signInWithOtp. */

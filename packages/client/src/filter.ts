@@ -26,6 +26,6 @@ export const quote = (value: FilterValue): string =>
 
 /** Lets names of fields pass, and nothing that would end one. */
 export function field(name: string): string {
-  if (!/^[@\w][\w.:]*$/.test(name)) throw failure('invalid_query', name + ' is no field.')
+  if (!/^[@\w][\w.:]*$/.test(name)) throw failure('invalid_query', name + ' is no field')
   return name
 }

@@ -97,7 +97,7 @@ export class Query<S, K extends Names<S>, R = Row<S, K>> implements PromiseLike<
   /** The one record, or `not_found`. */
   async single(): Promise<R> {
     const record = await this.maybeSingle()
-    if (!record) throw failure('not_found', 'No record was found.', 404)
+    if (!record) throw failure('not_found', 'No such record.', 404)
     return record
   }
 

@@ -19,7 +19,7 @@ export class Realtime {
     // Here, and not in a method of ours, since signing in with OAuth2 subscribes too.
     service.subscribe = async (topic, callback, options) => {
       if (typeof EventSource == 'undefined')
-        throw failure('eventsource_missing', 'Set globalThis.EventSource to that of the package eventsource.')
+        throw failure('eventsource_missing', 'Set globalThis.EventSource, from the package eventsource.')
       // A first connection that fails is not tried again by PocketBase's client, so a
       // project that sleeps is woken by a request that is.
       if (!service.isConnected) await _client.health.check()
