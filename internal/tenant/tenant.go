@@ -36,6 +36,7 @@ import (
 	"github.com/picobase/picobase/plugins/jshooks"
 	"github.com/picobase/picobase/plugins/openapi"
 	"github.com/picobase/picobase/plugins/settings"
+	"github.com/picobase/picobase/plugins/typegen"
 	"github.com/picobase/picobase/plugins/usage"
 	"github.com/picobase/picobase/plugins/webhooks"
 	"github.com/pocketbase/pocketbase/apis"
@@ -253,6 +254,10 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	if err != nil {
 		return err
 	}
+	typegenPlugin, err := typegen.Register(app, typegen.Config{})
+	if err != nil {
+		return err
+	}
 	openapiPlugin, err := openapi.Register(app, openapi.Config{Version: t.cfg.Version})
 	if err != nil {
 		return err
@@ -263,7 +268,7 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	hooks.AskBefore(app, t.webhooks)
 
 	t.routed = append(t.routed, errorsPlugin, t.health, accessPlugin, usagePlugin, t.keys, auditPlugin, t.settings, t.backups,
-		t.webhooks, t.jshooks, duePlugin, openapiPlugin)
+		t.webhooks, t.jshooks, duePlugin, typegenPlugin, openapiPlugin)
 	// Webhooks stop first: nobody waits for them, and what is cut off is sent again.
 	// Usage stops before the keys, whose last use it stores with its last flush.
 	// Backups stop last: what the others write at their end is replicated too.
