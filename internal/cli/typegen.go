@@ -165,9 +165,9 @@ func writeTypes(path string, types []byte) (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	defer os.Remove(file.Name())
+	defer func() { _ = os.Remove(file.Name()) }() // gone after the rename
 	_, err = file.Write(types)
-	if err := errors.Join(err, file.Chmod(0o644), file.Close()); err != nil { //nolint:gosec // as above
+	if err := errors.Join(err, file.Chmod(0o644), file.Close()); err != nil {
 		return false, err
 	}
 	return true, os.Rename(file.Name(), path)
