@@ -56,7 +56,11 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	root.AddCommand(superuser)
+	migrate, err := newMigrate(args, cfg)
+	if err != nil {
+		return err
+	}
+	root.AddCommand(superuser, migrate)
 	return root.ExecuteContext(ctx)
 }
 

@@ -102,6 +102,9 @@ type Config struct {
 	// (default none), and again whenever it changes with HooksWatch.
 	HooksDir   string
 	HooksWatch bool
+
+	// Migrations of the project's own collections (default none).
+	Migrations Migrations
 }
 
 // Tenant is one project's backend.
@@ -143,6 +146,9 @@ func New(cfg Config) (*Tenant, error) {
 	t := &Tenant{App: newApp(cfg), cfg: cfg}
 	if err := t.register(verifier); err != nil {
 		return nil, fmt.Errorf("register plugins: %w", err)
+	}
+	if err := registerMigrations(t.App, cfg.Migrations); err != nil {
+		return nil, err
 	}
 	t.bindServe()
 	t.bindTerminate()
