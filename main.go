@@ -54,12 +54,16 @@ func run(args []string) error {
 
 	connect := connector(&cfg)
 	root.AddCommand(newServe(&cfg), newPlatform(), newRouter(), newUp())
-	root.AddCommand(cli.NewKeys(connect), cli.NewSettings(connect), cli.NewUsage(connect), cli.NewLogs(connect), cli.NewBackups(connect), cli.NewWebhooks(connect), cli.NewHooks(connect), cli.NewHealthcheck())
+	root.AddCommand(cli.NewKeys(connect), cli.NewSettings(connect), cli.NewUsage(connect), cli.NewLogs(connect), cli.NewBackups(connect), cli.NewWebhooks(connect), cli.NewHooks(connect), cli.NewTypegen(connect), cli.NewHealthcheck())
 	superuser, err := newSuperuser(args, cfg)
 	if err != nil {
 		return err
 	}
-	root.AddCommand(superuser)
+	migrate, err := newMigrate(args, cfg)
+	if err != nil {
+		return err
+	}
+	root.AddCommand(superuser, migrate)
 	return root.ExecuteContext(ctx)
 }
 

@@ -33,9 +33,13 @@ const memoryShare = 0.7
 // firstKeysEnv holds the hashes of the keys that a new folder is to have.
 const firstKeysEnv = "PICOBASE_FIRST_KEYS"
 
+// defaultMigrationsDir is PocketBase's, so that projects can move here as they are.
+const defaultMigrationsDir = "pb_migrations"
+
 type serveOptions struct {
 	http, https, apiKeys, logFormat, replication string
 	domains, origins                             []string
+	migrations                                   tenant.Migrations // of servers alone: a broken one must not break other commands
 }
 
 func newServe(cfg *tenant.Config) *cobra.Command {
@@ -60,6 +64,8 @@ func newServe(cfg *tenant.Config) *cobra.Command {
 	flags.BoolVar(&cfg.TakeOver, "take-over", false, "take the replica from a server that is gone for good, without waiting for its lease to end")
 	flags.StringVar(&cfg.HooksDir, "hooksDir", "jsvm_hooks", "folder with JavaScript hooks, loaded at the start; none when it is not there")
 	flags.BoolVar(&cfg.HooksWatch, "hooks-watch", false, "load the folder of hooks again whenever it changes")
+	flags.StringVar(&o.migrations.Dir, "migrationsDir", defaultMigrationsDir, "folder with migrations in JavaScript, run at the start; none when it is not there")
+	flags.BoolVar(&o.migrations.Automatic, "automigrate", false, "write a migration for each change of a collection")
 	flags.DurationVar(&cfg.DrainTimeout, "drain-timeout", 0, "how long a stop waits for requests in flight (default 20s)")
 	return cmd
 }
@@ -115,7 +121,7 @@ func (o serveOptions) complete(cfg *tenant.Config) (tenant.ServeConfig, error) {
 	default:
 		return tenant.ServeConfig{}, fmt.Errorf("--replication: %q is neither on nor off", o.replication)
 	}
-	cfg.Origins = o.origins
+	cfg.Origins, cfg.Migrations = o.origins, o.migrations
 	cfg.ProjectID = os.Getenv("PICOBASE_PROJECT_ID")
 	key, err := secret.FromEnv(os.LookupEnv, "PICOBASE_PLATFORM_PUBLIC_KEY")
 	if err != nil {

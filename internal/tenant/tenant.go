@@ -37,6 +37,7 @@ import (
 	"github.com/picobase/picobase/plugins/jshooks"
 	"github.com/picobase/picobase/plugins/openapi"
 	"github.com/picobase/picobase/plugins/settings"
+	"github.com/picobase/picobase/plugins/typegen"
 	"github.com/picobase/picobase/plugins/usage"
 	"github.com/picobase/picobase/plugins/webhooks"
 	"github.com/pocketbase/pocketbase/apis"
@@ -109,6 +110,9 @@ type Config struct {
 	// (default none), and again whenever it changes with HooksWatch.
 	HooksDir   string
 	HooksWatch bool
+
+	// Migrations of the project's own collections (default none).
+	Migrations Migrations
 }
 
 // Tenant is one project's backend.
@@ -151,6 +155,9 @@ func New(cfg Config) (*Tenant, error) {
 	t := &Tenant{App: newApp(cfg), cfg: cfg}
 	if err := t.register(verifier); err != nil {
 		return nil, fmt.Errorf("register plugins: %w", err)
+	}
+	if err := registerMigrations(t.App, cfg.Migrations); err != nil {
+		return nil, err
 	}
 	t.bindServe()
 	t.bindTerminate()
@@ -272,6 +279,10 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	if err != nil {
 		return err
 	}
+	typegenPlugin, err := typegen.Register(app, typegen.Config{})
+	if err != nil {
+		return err
+	}
 	openapiPlugin, err := openapi.Register(app, openapi.Config{Version: t.cfg.Version})
 	if err != nil {
 		return err
@@ -282,7 +293,7 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	hooks.AskBefore(app, t.webhooks)
 
 	t.routed = append(t.routed, errorsPlugin, t.health, accessPlugin, usagePlugin, t.keys, auditPlugin, t.settings, t.backups,
-		t.webhooks, t.jshooks, duePlugin, openapiPlugin)
+		t.webhooks, t.jshooks, duePlugin, typegenPlugin, openapiPlugin)
 	// Webhooks stop first: nobody waits for them, and what is cut off is sent again.
 	// Usage stops before the keys, whose last use it stores with its last flush.
 	// Backups stop last: what the others write at their end is replicated too.
