@@ -94,6 +94,15 @@ func (p *Platform) close(a alert) {
 	}
 }
 
+// closeAlertsOf closes all that is open about a project that is deleted.
+func (p *Platform) closeAlertsOf(project string) error {
+	records, err := p.App.FindAllRecords(schema.Alerts, dbx.HashExp{"project": project, "closed": ""})
+	for _, record := range records {
+		p.close(alert{organization: record.GetString("organization"), project: project, kind: record.GetString("kind")})
+	}
+	return err
+}
+
 // tellAlerts sends what is new about alerts to the webhook and to the owners.
 func (p *Platform) tellAlerts(ctx context.Context) error {
 	records, err := p.App.FindRecordsByFilter(schema.Alerts, "nextTry != '' && nextTry <= {:now}", "nextTry", 50, 0,

@@ -91,7 +91,7 @@ func (p *Platform) checkDomainName(text string) (string, error) {
 		return "", apierr.Invalid("name", "must be a domain, not an address.")
 	case !strings.Contains(name, "."):
 		return "", apierr.Invalid("name", "must have a dot: only whole domains can be verified.")
-	case name == p.cfg.BaseDomain || strings.HasSuffix(name, "."+p.cfg.BaseDomain):
+	case p.isOwn(name) || strings.HasSuffix(name, "."+p.cfg.BaseDomain):
 		return "", apierr.Invalid("name", "is below the platform's own domain; rename the project instead.")
 	}
 	return name, nil

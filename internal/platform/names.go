@@ -45,6 +45,17 @@ func checkName(name string) *apierr.Error {
 	return nil
 }
 
+// checkName says what is wrong with a project's name on this platform.
+func (p *Platform) checkName(name string) *apierr.Error {
+	if wrong := checkName(name); wrong != nil {
+		return wrong
+	}
+	if p.isOwn(p.hostOf(name)) {
+		return apierr.Invalid("name", "is reserved; choose another one.")
+	}
+	return nil
+}
+
 const (
 	idLength   = 15
 	idAlphabet = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -84,7 +95,22 @@ func checkDomain(base, public string) (scheme, host string, err error) {
 	return u.Scheme, u.Host, nil
 }
 
-// host is where the router finds the project of that name.
+// isOwn reports whether the platform itself is at that host.
+func (p *Platform) isOwn(host string) bool { return slices.Contains(p.ownHosts(), host) }
+
+// ownHosts are where people reach the platform.
+func (p *Platform) ownHosts() []string {
+	public, _, err := net.SplitHostPort(p.host)
+	if err != nil {
+		public = p.host
+	}
+	if public == p.cfg.BaseDomain {
+		return []string{public}
+	}
+	return []string{p.cfg.BaseDomain, public}
+}
+
+// hostOf is where the router finds the project of that name.
 func (p *Platform) hostOf(name string) string { return name + "." + p.cfg.BaseDomain }
 
 // urlOf is where people find it.

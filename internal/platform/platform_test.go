@@ -109,6 +109,19 @@ func TestNames(t *testing.T) {
 	}
 }
 
+func TestThePlatformsOwnHostIsNobodys(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, func(c *Config) { c.PublicURL = "https://panel.example.com:8443" })
+	anna, _ := f.user("anna@example.com")
+	f.call("POST", "/projects", anna, map[string]any{"name": "panel"}).want(400, "validation_failed")
+	if got := f.call("POST", "/projects", anna, map[string]any{"name": "shop"}).want(201).str("url"); got != "https://shop.example.com:8443" {
+		t.Errorf("it is at %s", got)
+	}
+	if got := strings.Join(f.ownHosts(), " "); got != "example.com panel.example.com" {
+		t.Errorf("the platform is at %s", got)
+	}
+}
+
 func TestStrangersSeeNothing(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -368,6 +381,12 @@ func TestAlertsOpenOnceAndClose(t *testing.T) {
 	}
 	f.engine.disk = "ok"
 	f.call("POST", "/projects/"+id+"/restart", anna, nil).want(200)
+	f.engine.disk = "failing" // and once more, until it is deleted
+	f.call("POST", "/projects/"+id+"/restart", anna, nil).want(200)
+	f.call("DELETE", "/projects/"+id, anna, nil).want(200)
+	if n := len(f.call("GET", "/organizations/"+organization+"/alerts?open=true", anna, nil).want(200).items()); n != 0 {
+		t.Errorf("%d alerts of a deleted project are open", n)
+	}
 	received.fail(1)
 	if err := f.tellAlerts(context.Background()); err == nil {
 		t.Error("a refusal was taken for an answer")
@@ -376,7 +395,7 @@ func TestAlertsOpenOnceAndClose(t *testing.T) {
 	if err := f.tellAlerts(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(received.types(), " "); got != "alert.opened alert.closed" {
+	if got := strings.Join(received.types(), " "); got != "alert.opened alert.closed alert.opened alert.closed" && got != "alert.opened alert.opened alert.closed alert.closed" {
 		t.Errorf("received %s", got)
 	}
 }

@@ -168,7 +168,7 @@ type Branch struct {
 // NewProject registers a project. It is not started: its first request does that.
 // E is the request that asked for it, nil for the platform itself.
 func (p *Platform) NewProject(e *core.RequestEvent, organization, name string, branch Branch) (ProjectView, error) {
-	if wrong := checkName(name); wrong != nil {
+	if wrong := p.checkName(name); wrong != nil {
 		return ProjectView{}, wrong
 	}
 	keys, hashes, err := newFirstKeys()
@@ -242,7 +242,7 @@ func (p *Platform) patchProject(e *core.RequestEvent) error {
 	if in.Name == before {
 		return e.JSON(http.StatusOK, p.projectView(record))
 	}
-	if wrong := checkName(in.Name); wrong != nil {
+	if wrong := p.checkName(in.Name); wrong != nil {
 		return httpapi.Error(wrong)
 	}
 	err = p.App.RunInTransaction(func(tx core.App) error {
@@ -284,11 +284,22 @@ func (p *Platform) lifecycle(least role, action string, do func(context.Context,
 }
 
 func (p *Platform) deleteProject(e *core.RequestEvent) error {
-	return p.lifecycle(admin, "project.deleted", p.fleet.Delete)(e)
+	return p.lifecycle(admin, "project.deleted", func(ctx context.Context, id string) error {
+		if err := p.fleet.Delete(ctx, id); err != nil {
+			return err
+		}
+		return p.closeAlertsOf(id)
+	})(e)
 }
 
 func (p *Platform) undeleteProject(e *core.RequestEvent) error {
 	return p.lifecycle(admin, "project.undeleted", func(ctx context.Context, id string) error {
+		view, _ := p.fleet.View(id)
+		if view.Want == fleet.Deleted {
+			if err := p.mayCreate(p.App, view.Organization); err != nil {
+				return err
+			}
+		}
 		if err := p.fleet.Undelete(ctx, id); err != nil {
 			return err
 		}

@@ -54,7 +54,7 @@ type ServeConfig struct {
 // Tenants go on.
 func (p *Platform) Serve(ctx context.Context, cfg ServeConfig) error {
 	if cfg.InternalURL != "" {
-		p.routes.Put(routes.Route{Project: ownRoute, Hosts: []string{p.cfg.BaseDomain}, State: routes.Running, URL: cfg.InternalURL})
+		p.routes.Put(routes.Route{Project: ownRoute, Hosts: p.ownHosts(), State: routes.Running, URL: cfg.InternalURL})
 	}
 	up := make(chan struct{})
 	failed := make(chan error, 1)

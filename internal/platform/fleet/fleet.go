@@ -202,6 +202,8 @@ type project struct {
 	attempt  *attempt
 	awake    *awake
 	failures *failures
+
+	created uint64 // what the engine was told last, see fingerprint; under work
 }
 
 // awake is what is known of a project that runs.

@@ -467,6 +467,9 @@ func TestKilledAnywhere(t *testing.T) {
 					t.Fatalf("step %d (%v), %s: it is wanted %q and is %q, want %q and %q; %v",
 						dieAt, after, act.name, w.want("a"), w.state("a"), act.want, act.is, err)
 				}
+				if act.name == "delete for good" && !w.purged["a"] {
+					t.Fatalf("step %d (%v): it is forgotten, and its replica is not deleted", dieAt, after)
+				}
 				if act.name != "delete for good" && w.purged["a"] {
 					t.Fatalf("step %d (%v), %s: its replica was deleted", dieAt, after, act.name)
 				}

@@ -204,6 +204,7 @@ func (f *Fleet) takeApart(ctx context.Context, p *project, over bool) error {
 		if err != nil || !f.cfg.Replicated || status.State != driver.Stopped || status.ExitCode != 0 {
 			return nil //nolint:nilerr // the disk is freed later, with all the rest
 		}
+		p.created = 0
 		return f.cfg.Driver.Delete(ctx, p.ID)
 	}
 	// The registry comes last: what failed before is tried again.

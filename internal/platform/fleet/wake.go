@@ -2,9 +2,13 @@ package fleet
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -169,13 +173,32 @@ func (f *Fleet) bringUp(ctx context.Context, p *project) (driver.Status, error) 
 	if err != nil {
 		return driver.Status{}, fmt.Errorf("describe the tenant: %w", err)
 	}
-	if err := f.cfg.Driver.Create(ctx, spec); err != nil {
-		return driver.Status{}, fmt.Errorf("create the tenant: %w", err)
+	described := fingerprint(spec)
+	if p.created != described {
+		if err := f.cfg.Driver.Create(ctx, spec); err != nil {
+			return driver.Status{}, fmt.Errorf("create the tenant: %w", err)
+		}
+		p.created = described
 	}
-	if err := f.cfg.Driver.Start(ctx, p.ID); err != nil {
+	err = f.cfg.Driver.Start(ctx, p.ID)
+	if errors.Is(err, driver.ErrNotFound) {
+		p.created = 0 // somebody has removed it: the next attempt makes it anew
+	}
+	if err != nil {
 		return driver.Status{}, fmt.Errorf("start the tenant: %w", err)
 	}
 	return f.cfg.WaitReady(ctx, f.cfg.Driver, p.ID)
+}
+
+// fingerprint tells whether a tenant is described as before: on engines far away
+// each description costs requests.
+func fingerprint(spec driver.Spec) uint64 {
+	hash := sha256.New()
+	fmt.Fprintf(hash, "%q %q %d %g %q", spec.ID, spec.Name, spec.Memory, spec.CPU, spec.Region)
+	for _, name := range slices.Sorted(maps.Keys(spec.Env)) {
+		fmt.Fprintf(hash, " %q %q", name, spec.Env[name].Reveal())
+	}
+	return binary.LittleEndian.Uint64(hash.Sum(nil))
 }
 
 // failed decides what a start that did not succeed means.
