@@ -31,8 +31,8 @@ func TestAThousandCallersCauseOneStart(t *testing.T) {
 	}
 	close(w.slow)
 	callers.Wait()
-	if w.started("a") != 1 {
-		t.Errorf("%d starts", w.started("a"))
+	if w.calls != 1 {
+		t.Errorf("%d starts", w.calls)
 	}
 }
 
@@ -360,6 +360,43 @@ func TestStopEndsAStartUnderWay(t *testing.T) {
 	}
 	if w.state("a") != driver.Stopped || f.routeState("a") != "off" {
 		t.Errorf("it is %s, its route %s", w.state("a"), f.routeState("a"))
+	}
+}
+
+func TestAStopThatComesLastWins(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.add("a", Asleep)
+	var f *Fleet
+	f = w.platform(func(c *Config) {
+		c.WaitReady = func(ctx context.Context, d driver.Driver, id string) (driver.Status, error) {
+			// It became ready, and was stopped in the same moment.
+			if err := f.setState(ctx, f.get(id), State{Want: Off}, notDeleted); err != nil {
+				return driver.Status{}, err
+			}
+			return d.Status(context.WithoutCancel(ctx), id)
+		}
+	})
+	if _, err := f.Wake(context.Background(), "a"); err == nil || f.routeState("a") != "off" {
+		t.Errorf("%v, its route is %s", err, f.routeState("a"))
+	}
+	f.mustPass(t)
+	if w.state("a") != driver.Stopped {
+		t.Errorf("it is %s", w.state("a"))
+	}
+}
+
+func TestWhatWasWokenMeanwhileIsNotStopped(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.add("a", Asleep)
+	f := w.platform()
+	if _, err := f.Wake(context.Background(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	// As a pass does that saw it before.
+	if err := f.bringDown(context.Background(), f.get("a")); err != nil || w.state("a") != driver.Running {
+		t.Errorf("%v, it is %s", err, w.state("a"))
 	}
 }
 

@@ -34,6 +34,7 @@ type world struct {
 	answer     Answer
 	slow       chan struct{} // not nil: starts wait for it
 	held       int
+	calls      int // of Start
 	most       int // how many started at once
 	incident   map[string]string
 	asked      int
@@ -201,6 +202,7 @@ func (e engine) Create(_ context.Context, spec driver.Spec) error {
 func (e engine) Start(_ context.Context, id string) error {
 	e.mu.Lock()
 	slow := e.slow
+	e.calls++
 	e.held++
 	e.most = max(e.most, e.held)
 	e.mu.Unlock()
