@@ -20,15 +20,19 @@ func TestAThousandCallersCauseOneStart(t *testing.T) {
 	w.add("a", Asleep)
 	w.slow = make(chan struct{})
 	f := w.platform()
-	var callers sync.WaitGroup
+	var callers, entering sync.WaitGroup
+	entering.Add(1000)
 	for range 1000 {
 		callers.Go(func() {
+			entering.Done()
 			route, err := f.Wake(context.Background(), "a")
 			if err != nil || route.State != routes.Running || route.URL != "http://a" {
 				t.Errorf("%+v, %v", route, err)
 			}
 		})
 	}
+	entering.Wait()
+	time.Sleep(10 * time.Millisecond) // for the last of them to get into Wake; too short fails nothing
 	close(w.slow)
 	callers.Wait()
 	if w.calls != 1 {
@@ -377,7 +381,7 @@ func TestAStopThatComesLastWins(t *testing.T) {
 			return d.Status(context.WithoutCancel(ctx), id)
 		}
 	})
-	if _, err := f.Wake(context.Background(), "a"); err == nil || f.routeState("a") != "off" {
+	if _, err := f.Wake(context.Background(), "a"); err == nil || f.routeState("a") != "off" || f.get("a").url != "" {
 		t.Errorf("%v, its route is %s", err, f.routeState("a"))
 	}
 	f.mustPass(t)
