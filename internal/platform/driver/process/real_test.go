@@ -169,6 +169,49 @@ func TestRealServer(t *testing.T) {
 	}
 }
 
+// One tenant begins as a copy of another, whose folder it cannot read.
+func TestBranchOfAnotherTenant(t *testing.T) {
+	t.Parallel()
+	cfg := Config{Dir: openDir(t), Binary: realBinary(t)}
+	r := newRig(t, cfg)
+	s, key := spec(t, "one")
+	status := r.started(s)
+	if code, body := call(t, http.MethodPost, status.URL, "/api/collections", key, `{"name":"notes","type":"base","fields":[{"name":"n","type":"number"}]}`); code != 200 {
+		t.Fatalf("make a collection: %d %s", code, body)
+	}
+	if code, body := call(t, http.MethodPost, status.URL, "/api/collections/notes/records", key, `{"n":7}`); code != 200 {
+		t.Fatalf("make a record: %d %s", code, body)
+	}
+	if _, body := call(t, http.MethodGet, status.URL, "/api/v1/due", key, ""); !strings.Contains(body, `"synced":true`) {
+		t.Fatalf("due: %s", body)
+	}
+	// A link out of the original's folder is not followed.
+	trap := filepath.Join(cfg.Dir, "one", "data", "storage", "a", "b")
+	r.no(os.MkdirAll(trap, 0o755))
+	r.no(os.Symlink("/etc/hostname", filepath.Join(trap, "stolen.txt")))
+
+	branch, branchKey := spec(t, "two")
+	branch.Env[branchEnv] = secret.New(filepath.Join(cfg.Dir, "one", "data"))
+	status = r.started(branch)
+	if code, body := call(t, http.MethodGet, status.URL, "/api/collections/notes/records", branchKey, ""); code != 200 || !strings.Contains(body, `"n":7`) {
+		t.Errorf("records of the branch: %d %s", code, body)
+	}
+	if code, _ := call(t, http.MethodGet, status.URL, "/api/collections/notes/records", key, ""); code != 401 {
+		t.Errorf("the original's key: %d", code)
+	}
+	if _, err := os.Lstat(filepath.Join(cfg.Dir, "two", "data", "storage", "a", "b", "stolen.txt")); err == nil {
+		t.Error("a link was followed")
+	}
+	r.no(r.Stop(r.ctx, "two"))
+	status = r.started(branch)
+	if code, _ := call(t, http.MethodGet, status.URL, "/api/collections/notes/records", branchKey, ""); code != 200 {
+		t.Errorf("after another start: %d", code)
+	}
+	if _, err := os.Stat(filepath.Join(cfg.Dir, "two", "branch")); err == nil && r.uids {
+		t.Error("the copy is left")
+	}
+}
+
 // A server that cannot start says why.
 func TestRealServerThatCannotStart(t *testing.T) {
 	t.Parallel()

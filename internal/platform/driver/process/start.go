@@ -54,6 +54,9 @@ func (t *tenant) start() error {
 	if err := t.ownFolders(spec); err != nil {
 		return err
 	}
+	if err := t.shareBranch(&spec); err != nil {
+		return err
+	}
 	if err := os.Remove(t.exitFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
