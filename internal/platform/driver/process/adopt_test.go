@@ -149,6 +149,13 @@ func TestPlatform(t *testing.T) {
 		if err := d.Start(ctx, id); err != nil {
 			t.Fatal(err)
 		}
+		// An end before this one, whose exit code must not be taken for the next.
+		if _, err := driver.WaitReady(ctx, d, id); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(d.Stop(ctx, id), d.Start(ctx, id)); err != nil {
+			t.Fatal(err)
+		}
 		status, err := driver.WaitReady(ctx, d, id)
 		if err != nil {
 			t.Fatal(err)
