@@ -375,6 +375,21 @@ func TestOwnUsers(t *testing.T) {
 			t.Errorf("%s can be used by another tenant", path)
 		}
 	}
+	// A platform that gives no users runs it all the same, and the next one gives it its own again.
+	r.no(r.Stop(r.ctx, "one"))
+	r.no(r.Close())
+	plain := cfg
+	plain.UIDBase = -1
+	r = newRig(t, plain)
+	if shared := r.ask(r.started(driver.Spec{ID: "one"}).URL, "/"); shared.UID != 0 {
+		t.Errorf("without users of their own it runs as %d", shared.UID)
+	}
+	r.no(r.Stop(r.ctx, "one"))
+	r.no(r.Close())
+	r = newRig(t, cfg)
+	if again := r.ask(r.started(driver.Spec{ID: "one"}).URL, "/"); again.UID != one.UID {
+		t.Errorf("the user changed from %d to %d", one.UID, again.UID)
+	}
 	// A deleted tenant's user is free for the next.
 	r.no(r.Delete(r.ctx, "one"))
 	if next := r.ask(r.started(driver.Spec{ID: "next"}).URL, "/"); next.UID != one.UID {

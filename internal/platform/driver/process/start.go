@@ -51,6 +51,9 @@ func (t *tenant) start() error {
 	if err != nil {
 		return err
 	}
+	if !t.d.uids {
+		spec.UID = 0 // as this platform runs its tenants, whatever an earlier one did
+	}
 	if err := t.ownFolders(spec); err != nil {
 		return err
 	}
