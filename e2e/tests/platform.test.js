@@ -1,5 +1,6 @@
 // A platform, its router and its projects, all on this machine.
 
+import { Validator } from '@seriousme/openapi-schema-validator'
 import assert from 'node:assert/strict'
 import { createPublicKey, verify } from 'node:crypto'
 import { existsSync } from 'node:fs'
@@ -171,7 +172,10 @@ describe('a platform', () => {
   })
 
   test('the description of the API names every route that is used here', async () => {
-    const { paths } = (await platform.request('localhost', '/api/platform/v1/openapi.json')).body
+    const document = (await platform.request('localhost', '/api/platform/v1/openapi.json')).body
+    const { valid, errors } = await new Validator().validate(document)
+    assert.ok(valid, JSON.stringify(errors))
+    const { paths } = document
     for (const name of ['/api/platform/v1/projects', '/api/platform/v1/projects/{id}/branch', '/api/platform/v1/device/code', '/.well-known/jwks.json']) {
       assert.ok(paths[name], name)
     }
