@@ -177,7 +177,7 @@ func runFleet(cmd *cobra.Command, o fleetOptions, started func(*platform.Platfor
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
 	cfg.Driver, cfg.DriverIsLocal, cfg.Routers = d.Driver, d.local, d.routers
-	cfg.SourceFolder, cfg.ListInterval = d.folder, d.interval
+	cfg.Folder, cfg.ListInterval = d.folder, d.interval
 	p, err := platform.New(cfg)
 	if err != nil {
 		return err

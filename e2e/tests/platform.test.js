@@ -4,7 +4,7 @@ import { Validator } from '@seriousme/openapi-schema-validator'
 import assert from 'node:assert/strict'
 import { createPublicKey, verify } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import http, { Agent } from 'node:http'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -239,10 +239,13 @@ describe('idle projects', () => {
   })
 })
 
-describe('branches', () => {
+// As root in a folder that others can pass through, each project has a user of its own.
+for (const users of process.getuid?.() === 0 ? ['one user', 'users of their own'] : ['one user']) describe(`branches of projects with ${users}`, () => {
   let platform
   before(async () => {
-    platform = await Platform.start()
+    const dir = await mkdtemp(path.join(tmpdir(), 'pico-'))
+    if (users !== 'one user') await chmod(dir, 0o755)
+    platform = await Platform.start({ dir })
   })
   after(() => platform?.close())
 

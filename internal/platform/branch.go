@@ -68,17 +68,13 @@ func (p *Platform) branchProject(e *core.RequestEvent) error {
 // branchSource is what PICOBASE_BRANCH_FROM says for a project: its folder in the
 // bucket, or on this machine.
 func (p *Platform) branchSource(id string) (string, error) {
-	if p.bucket != nil {
+	switch {
+	case p.bucket != nil:
 		return p.cfg.Storage.Project(id).Prefix, nil
-	}
-	if p.cfg.SourceFolder == nil {
+	case p.cfg.Folder == nil:
 		return "", errBranchBucket
 	}
-	folder, err := p.cfg.SourceFolder(id)
-	if err != nil {
-		return "", errBranchBucket.WithCause(err)
-	}
-	return folder, nil
+	return p.cfg.Folder(id)
 }
 
 // checkSource makes sure that there is something to branch from.

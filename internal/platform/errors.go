@@ -52,7 +52,7 @@ var (
 	errTokenNotFound   = apierr.New(http.StatusNotFound, "token_not_found", "You have no token with this id.")
 	errAlertNotFound   = apierr.New(http.StatusNotFound, "alert_not_found", "There is no such alert, or you have no access to it.")
 	errBranchNoReplica = apierr.New(http.StatusConflict, "branch_needs_replica", "There is nothing yet to branch from: the project has never run, or nothing of it is replicated.")
-	errBranchBucket    = apierr.New(http.StatusConflict, "branch_needs_bucket", "Projects of this platform cannot read each other's folders. Branches need a bucket: set PICOBASE_S3_BUCKET and its companions.")
+	errBranchBucket    = apierr.New(http.StatusConflict, "branch_needs_bucket", "Projects of this platform are not on one machine: branches need a bucket. Set PICOBASE_S3_BUCKET and its companions for the platform.")
 	errAuthPending     = apierr.New(http.StatusBadRequest, "authorization_pending", "Nobody has decided on this login yet.")
 	errSlowDown        = apierr.New(http.StatusBadRequest, "slow_down", "Ask less often: wait five seconds longer between two times.")
 	errExpiredToken    = apierr.New(http.StatusBadRequest, "expired_token", "This login has expired. Begin another one.")

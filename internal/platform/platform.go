@@ -74,9 +74,9 @@ type Config struct {
 	// DriverIsLocal says that asking a tenant how it is costs nothing.
 	DriverIsLocal bool
 
-	// SourceFolder returns the data folder of a project, for another one on the same
-	// machine to begin as its copy (default that there is none).
-	SourceFolder func(id string) (string, error)
+	// Folder returns the data folder of a project on this machine, for another one to
+	// begin as its copy where there is no bucket (default that it cannot).
+	Folder func(id string) (string, error)
 
 	// Storage is the bucket of the whole fleet, if there is one: each project has its
 	// folder there, and the registry too.

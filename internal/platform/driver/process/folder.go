@@ -1,22 +1,13 @@
 package process
 
 import (
-	"errors"
 	"path/filepath"
 
 	"github.com/picobase/picobase/internal/platform/driver"
 )
 
-// ErrOwnUsers says that tenants cannot read each other's folders.
-var ErrOwnUsers = errors.New("tenants run as users of their own")
-
-// Folder returns the data folder of a tenant, for another one to begin as its copy.
+// Folder returns the data folder of a tenant. Another one begins as its copy when
+// PICOBASE_BRANCH_FROM names it, whoever's the folder is.
 func (d *Driver) Folder(id string) (string, error) {
-	if err := driver.CheckID(id); err != nil {
-		return "", err
-	}
-	if d.uids {
-		return "", ErrOwnUsers
-	}
-	return filepath.Join(d.cfg.Dir, id, "data"), nil
+	return filepath.Join(d.cfg.Dir, id, "data"), driver.CheckID(id)
 }
