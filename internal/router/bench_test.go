@@ -2,8 +2,11 @@ package router
 
 import (
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -18,8 +21,9 @@ func BenchmarkForward(b *testing.B) {
 			_, _ = io.WriteString(w, content)
 		}))
 		_, _, url := start(b, Config{}, running("a", server.URL, "127.0.0.1"))
+		_, _, unix := start(b, Config{}, running("a", "unix://"+onSocket(b, server.Config.Handler), "127.0.0.1"))
 		transport := &http.Transport{MaxIdleConnsPerHost: 100, DisableCompression: true}
-		for way, target := range map[string]string{"direct": server.URL, "router": url} {
+		for way, target := range map[string]string{"direct": server.URL, "router": url, "router, unix": unix} {
 			b.Run(name+"/"+way, func(b *testing.B) {
 				b.ReportAllocs()
 				b.RunParallel(func(pb *testing.PB) {
@@ -40,4 +44,22 @@ func BenchmarkForward(b *testing.B) {
 		server.CloseClientConnections()
 		server.Close()
 	}
+}
+
+// onSocket serves on a socket and returns its path.
+func onSocket(b *testing.B, handler http.Handler) string {
+	dir, err := os.MkdirTemp("", "r") // the paths of sockets are short
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = os.RemoveAll(dir) })
+	path := filepath.Join(dir, "s")
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	server := &http.Server{Handler: handler}
+	go func() { _ = server.Serve(listener) }()
+	b.Cleanup(func() { _ = server.Close() })
+	return path
 }
