@@ -42,6 +42,11 @@ export async function until(what, check, limit = patience) {
   }
 }
 
+/** Whether the URL is answered well. Bodies are read, or the connection stays taken; no answer is waited for for ever. */
+export function answers(url) {
+  return fetch(url, { signal: AbortSignal.timeout(5000) }).then(async (r) => (await r.text(), r.ok)).catch(() => false)
+}
+
 /** Runs picobase with args and returns { code, stdout, stderr }. */
 export async function picobase(args, options = {}) {
   try {
@@ -88,7 +93,7 @@ export class Server {
   async ready(limit) {
     await until('start', async () => {
       if (this.process.exitCode !== null) throw new Error(`picobase ended with ${this.process.exitCode}: ${this.output}`)
-      return fetch(this.url + '/api/v1/ready').then((r) => r.ok, () => false)
+      return answers(this.url + '/api/v1/ready')
     }, limit)
     this.publishable = /pbk_pub_\w+/.exec(this.output)?.[0]
     this.secret = /pbk_sec_\w+/.exec(this.output)?.[0]

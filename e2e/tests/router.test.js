@@ -8,7 +8,7 @@ import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { EventSource } from 'eventsource'
 import PocketBase from 'pocketbase'
-import { email, freePort, password, picobase, Server, until } from '../server.js'
+import { answers, email, freePort, password, picobase, Server, until } from '../server.js'
 
 globalThis.EventSource = EventSource // Node has none
 
@@ -23,7 +23,7 @@ class Router extends Server {
     router.spawn(['router', '--http', `0.0.0.0:${router.port}`, '--routes', router.file, '--admin', `127.0.0.1:${router.adminPort}`, '--access-log', ...args], {})
     await until('start', () => {
       if (router.process.exitCode !== null) throw new Error(`the router ended: ${router.output}`)
-      return fetch(`http://127.0.0.1:${router.adminPort}/readyz`).then((r) => r.ok, () => false)
+      return answers(`http://127.0.0.1:${router.adminPort}/readyz`)
     })
     return router
   }
@@ -65,8 +65,13 @@ function routes() {
 }
 
 before(async () => {
-  ;[a, b] = await Promise.all([Server.start(), Server.start()])
+  a = await Server.start()
+  b = await Server.start()
   for (const server of [a, b]) {
+    // A server is ready a moment before it shows its first keys.
+    await until('the keys', () => /pbk_sec_\w+/.test(server.output))
+    server.publishable = /pbk_pub_\w+/.exec(server.output)[0]
+    server.secret = /pbk_sec_\w+/.exec(server.output)[0]
     const root = new PocketBase(server.url)
     await root.collection('_superusers').authWithPassword(email, password)
     await root.collections.create({
@@ -119,7 +124,8 @@ test('the file is read again, and a bad one changes nothing', async () => {
   await router.route([routes()[0], { project: 'b', hosts: [nameB], state: 'off', message: 'Closed for today.' }])
   const stopped = await until('the change', async () => {
     const response = await router.get(nameB, '/api/v1/health')
-    return response.status === 503 && response.json()
+    const body = await response.json()
+    return response.status === 503 && body
   })
   assert.equal(stopped.error.code, 'project_stopped')
   assert.equal(stopped.message, 'Closed for today.')
