@@ -208,6 +208,7 @@ func TestWebSocket(t *testing.T) {
 	defer server.Close()
 	router, _, url := start(t, Config{}, running("ws", server.URL, "ws.example.com"))
 	ask := func(protocol string) (net.Conn, *bufio.Reader, string) {
+		t.Helper()
 		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 		if err != nil {
 			t.Fatal(err)
@@ -239,10 +240,11 @@ func TestWebSocket(t *testing.T) {
 	eventually(t, "no stream", func() bool { return router.metrics.streams.Load() == 0 })
 
 	// With any other protocol the router would no longer know what passes.
-	other, _, status := ask("h2c")
+	other, rest, status := ask("h2c")
 	defer other.Close()
-	if !strings.Contains(status, "400") {
-		t.Errorf("h2c: %s", status)
+	body, _ := rest.ReadString('\n')
+	if !strings.Contains(status, "400") || body != "upgrade \n" {
+		t.Errorf("h2c: %s %s", status, body)
 	}
 }
 
