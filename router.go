@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/picobase/picobase/internal/objectstore"
 	"github.com/picobase/picobase/internal/objectstore/dir"
 	"github.com/picobase/picobase/internal/objectstore/s3"
@@ -81,6 +82,9 @@ func runRouter(cmd *cobra.Command, o routerOptions) error {
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(routerGCPercent)
+	}
+	if _, err := memlimit.Set(memlimit.WithRatio(memoryShare)); err != nil {
+		logger.Debug("no memory limit found, none set", "reason", err)
 	}
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()

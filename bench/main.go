@@ -6,6 +6,9 @@
 // one, throughput with and without replication, how far the replica is behind,
 // and how long a start takes.
 //
+// What a router costs has one too: PicoBase's beside nginx and Caddy, in front of
+// the same server.
+//
 //	make bench                   # builds bin/picobase, then:
 //	go run ./bench               # prints tables, writes docs/benchmarks*.md
 //	go run ./bench -only backups # one of its parts
@@ -38,13 +41,21 @@ type options struct {
 	out         string
 
 	backups backupOptions
+	caddy   string
 }
 
 // The parts of a run, as -only names them.
 const (
 	partRequests = "requests"
 	partBackups  = "backups"
+	partRouter   = "router"
 )
+
+// parts in the order in which they run.
+var parts = []struct {
+	name string
+	run  func(ctx context.Context, opts options, facts facts, work string, out io.Writer) error
+}{{partRequests, benchRequests}, {partRouter, benchRouter}, {partBackups, benchBackups}}
 
 func main() {
 	opts, err := parseOptions(os.Args[1:])
@@ -91,13 +102,13 @@ func run(ctx context.Context, opts options, out io.Writer) error {
 	}
 	defer func() { _ = os.RemoveAll(work) }()
 
-	if opts.only != partBackups {
-		if err := benchRequests(ctx, opts, facts, filepath.Join(work, "requests"), out); err != nil {
+	for _, p := range parts {
+		if opts.only != "" && opts.only != p.name {
+			continue
+		}
+		if err := p.run(ctx, opts, facts, filepath.Join(work, p.name), out); err != nil {
 			return err
 		}
-	}
-	if opts.only != partRequests {
-		return benchBackups(ctx, opts, facts, filepath.Join(work, "backups"), out)
 	}
 	return nil
 }
@@ -209,9 +220,10 @@ func parseOptions(args []string) (options, error) {
 	fs.IntVar(&o.threads, "threads", 1, "threads of the load generator")
 	fs.StringVar(&o.picobase, "picobase", "bin/picobase", "PicoBase binary to measure")
 	fs.StringVar(&o.stock, "stock", "bin/pocketbase-stock", "where stock PocketBase is built")
-	fs.StringVar(&o.only, "only", "", "requests or backups; empty for both")
+	fs.StringVar(&o.only, "only", "", "requests, router or backups; empty for all")
 	fs.StringVar(&o.out, "out", "docs", "folder for the pages")
 	fs.BoolVar(&o.write, "write", true, "write the pages")
+	fs.StringVar(&o.caddy, "caddy", "bin/caddy-v2.11.9", "Caddy to measure the router against (make bench-router builds it)")
 	o.backups.flags(fs)
 	if err := fs.Parse(args); err != nil {
 		return o, err
@@ -226,8 +238,8 @@ func parseOptions(args []string) (options, error) {
 
 func (o *options) validate() error {
 	switch {
-	case o.only != "" && o.only != partRequests && o.only != partBackups:
-		return fmt.Errorf("-only must be %s or %s, got %q", partRequests, partBackups, o.only)
+	case o.only != "" && o.only != partRequests && o.only != partBackups && o.only != partRouter:
+		return fmt.Errorf("-only must be %s, %s or %s, got %q", partRequests, partRouter, partBackups, o.only)
 	case o.rounds < 1:
 		return fmt.Errorf("-rounds must be at least 1, got %d", o.rounds)
 	case o.duration < time.Second || o.duration%time.Second != 0:
@@ -243,6 +255,9 @@ func (o *options) validate() error {
 	// Servers run in their own folder, so a relative path would not be found.
 	var err error
 	if o.picobase, err = filepath.Abs(o.picobase); err != nil {
+		return err
+	}
+	if o.caddy, err = filepath.Abs(o.caddy); err != nil {
 		return err
 	}
 	o.stock, err = filepath.Abs(o.stock)

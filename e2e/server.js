@@ -42,6 +42,11 @@ export async function until(what, check, limit = patience) {
   }
 }
 
+/** Whether the URL is answered well. Bodies are read, or the connection stays taken; no answer is waited for for ever. */
+export function answers(url) {
+  return fetch(url, { signal: AbortSignal.timeout(5000) }).then(async (r) => (await r.text(), r.ok)).catch(() => false)
+}
+
 /** Runs picobase with args and returns { code, stdout, stderr }. */
 export async function picobase(args, options = {}) {
   try {
@@ -89,7 +94,7 @@ export class Server {
   async ready(limit) {
     await until('start', async () => {
       if (this.process.exitCode !== null) throw new Error(`picobase ended with ${this.process.exitCode}: ${this.output}`)
-      return fetch(this.url + '/api/v1/ready').then((r) => r.ok, () => false)
+      return answers(this.url + '/api/v1/ready')
     }, limit)
     // What it printed may still be on its way through the pipe.
     if (!this.jsonLog) await until('the announcement', () => /api\/health\n|only shown when they are made/.test(this.output), limit)

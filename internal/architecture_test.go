@@ -56,6 +56,8 @@ func forbidden(name, imported string) string {
 		return "plugins import leaves only"
 	case isLeaf(name) && !isLeaf(own):
 		return "a leaf imports nothing but leaves"
+	case within(name, "internal/router") && !isLeaf(own) && !within(own, "internal/router"):
+		return "the router imports leaves only"
 	case name == "hooks" && !isLeaf(own):
 		return "hooks import leaves only"
 	case own == "internal/tenant" && name != "" && name != strings.TrimSuffix(module, "/") && name != "internal/platform":

@@ -184,6 +184,13 @@ func (x *exchange) inspect(res *http.Response) error {
 			return err
 		}
 	}
+	x.proxy.FlushInterval = 0
+	if res.ContentLength < 0 && !x.stream {
+		// ReverseProxy would flush after every read of an answer without a length, which
+		// most answers of PocketBase are. What is small is then in one piece, and what
+		// pauses is not kept longer than this. Only the flushing goes by this length.
+		x.proxy.FlushInterval, res.ContentLength = flushAfter, 0
+	}
 	if _, ok := res.Header[headerRequestID]; !ok {
 		res.Header[headerRequestID] = []string{x.id}
 	}
@@ -242,6 +249,9 @@ func (x *exchange) fail(err error) {
 	}
 	_ = apierr.Write(&x.out, x.in, answer) // a client that is gone reads nothing
 }
+
+// flushAfter is how long the beginning of an answer may wait for more of it.
+const flushAfter = 2 * time.Millisecond
 
 type roundTripper func(*http.Request) (*http.Response, error)
 

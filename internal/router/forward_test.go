@@ -158,6 +158,41 @@ func TestEventStream(t *testing.T) {
 	eventually(t, "the stream is counted off", func() bool { return traffic.streams.Load() == 0 && router.metrics.streams.Load() == 0 })
 }
 
+// An answer without a length arrives as it is made, though it is no event stream.
+func TestAnswersAreNotBuffered(t *testing.T) {
+	t.Parallel()
+	next := make(chan string)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for text := range next {
+			fmt.Fprintln(w, text)
+			_ = http.NewResponseController(w).Flush()
+		}
+	}))
+	defer server.Close()
+	_, _, url := start(t, Config{}, running("a", server.URL, "a.example.com"))
+	go func() { next <- "one" }()
+	req, _ := http.NewRequest("GET", url, nil)
+	req.Host = "a.example.com"
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	lines := bufio.NewScanner(res.Body)
+	for _, text := range []string{"one", "two"} {
+		if !lines.Scan() || lines.Text() != text {
+			t.Fatalf("%q %v", lines.Text(), lines.Err())
+		}
+		if text == "one" {
+			next <- "two"
+		}
+	}
+	close(next)
+	if lines.Scan() || lines.Err() != nil {
+		t.Errorf("%q %v", lines.Text(), lines.Err())
+	}
+}
+
 func TestWebSocket(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -173,6 +208,7 @@ func TestWebSocket(t *testing.T) {
 	defer server.Close()
 	router, _, url := start(t, Config{}, running("ws", server.URL, "ws.example.com"))
 	ask := func(protocol string) (net.Conn, *bufio.Reader, string) {
+		t.Helper()
 		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 		if err != nil {
 			t.Fatal(err)
@@ -204,10 +240,11 @@ func TestWebSocket(t *testing.T) {
 	eventually(t, "no stream", func() bool { return router.metrics.streams.Load() == 0 })
 
 	// With any other protocol the router would no longer know what passes.
-	other, _, status := ask("h2c")
+	other, rest, status := ask("h2c")
 	defer other.Close()
-	if !strings.Contains(status, "400") {
-		t.Errorf("h2c: %s", status)
+	body, _ := rest.ReadString('\n')
+	if !strings.Contains(status, "400") || body != "upgrade \n" {
+		t.Errorf("h2c: %s %s", status, body)
 	}
 }
 

@@ -46,7 +46,7 @@ func (l *Limits) complete() error {
 		{"Connections", &l.Connections, 20_000}, {"ConnectionsPerClient", &l.ConnectionsPerClient, 2000},
 	} {
 		if *field.value < 0 {
-			return fmt.Errorf("Limits.%s must not be negative, got %d", field.name, *field.value)
+			return fmt.Errorf("limits: %s must not be negative, got %d", field.name, *field.value)
 		}
 		if *field.value == 0 {
 			*field.value = field.or

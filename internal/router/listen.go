@@ -288,7 +288,8 @@ func (r *Router) RedirectToHTTPS(port string) http.Handler {
 		case strings.Contains(host, ":"):
 			target.Host = "[" + host + "]"
 		}
-		http.Redirect(w, req, target.String()+"/"+strings.TrimPrefix(req.URL.RequestURI(), "/"), http.StatusPermanentRedirect)
+		location := target.String() + "/" + strings.TrimPrefix(req.URL.RequestURI(), "/")
+		http.Redirect(w, req, location, http.StatusPermanentRedirect) //nolint:gosec // to a name in the table only
 	})
 }
 

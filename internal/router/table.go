@@ -87,7 +87,7 @@ func (t *Table) resolve(host string) *project { return (*t.shards[t.shard(host)]
 
 func (t *Table) size() int { return int(t.names.Load()) }
 
-func (t *Table) shard(host string) int { return int(maphash.String(t.seed, host) % shardCount) } //nolint:gosec // below shardCount
+func (t *Table) shard(host string) int { return int(maphash.String(t.seed, host) % shardCount) }
 
 func (t *Table) put(route routes.Route) {
 	p := t.projects[route.Project]

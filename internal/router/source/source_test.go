@@ -221,7 +221,7 @@ func TestWake(t *testing.T) {
 		case "POST /api/platform/v1/routes/fault/wake":
 			_ = apierr.Write(w, r, apierr.ErrInternal)
 		default:
-			http.Error(w, "what?", 503)
+			http.Error(w, "what?", http.StatusServiceUnavailable)
 		}
 	}
 	source := connect(t, PlatformConfig{URL: server.URL})
@@ -266,7 +266,7 @@ func TestReport(t *testing.T) {
 	server.handle = func(w http.ResponseWriter, r *http.Request) {
 		var activity routes.Activity
 		if err := json.NewDecoder(r.Body).Decode(&activity); err != nil || r.URL.Path != routes.ActivityPath {
-			http.Error(w, "bad", 400)
+			http.Error(w, "bad", http.StatusBadRequest)
 			return
 		}
 		got <- activity
