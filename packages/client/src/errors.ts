@@ -47,7 +47,7 @@ export class PicoBaseError extends ClientResponseError {
     this.name = 'PicoBaseError'
     this.code = error?.code ?? (mfaId ? 'mfa_required' : isAbort ? 'aborted' : status == 404 ? 'not_found' : status ? 'http_' + status : 'network')
     if (!response.message)
-      this.message = mfaId ? 'Second factor needed.' : isAbort ? 'Aborted.' : 'No answer: ' + (originalError?.message ?? status)
+      this.message = mfaId ? '2nd factor needed' : isAbort ? 'Aborted' : 'No answer: ' + (originalError?.message ?? status)
     this.details = error?.details ?? data ?? response
     this.requestId = headers?.get('X-Request-Id') ?? ''
   }
