@@ -44,6 +44,7 @@ func TestAuthFacts(t *testing.T) {
 	otp := func(email string) {
 		t.Helper()
 		_, answer := s.call(http.MethodPost, "request-otp", "", map[string]any{"email": email})
+		s.sent(answer["otpId"])
 		s.notebook.take()
 		if status, body := s.call(http.MethodPost, "auth-with-otp", "", map[string]any{"otpId": answer["otpId"], "password": "123456"}); status != 200 {
 			t.Errorf("auth-with-otp: %d %v", status, body)
