@@ -174,7 +174,7 @@ func readPages(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // only read from
 	decoder := ltx.NewDecoder(file)
 	if err := decoder.DecodeHeader(); err != nil {
 		return nil, err

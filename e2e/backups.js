@@ -18,13 +18,22 @@ const fields = [
 /** Starts a server whose project has a collection notes, signed in as server.token. */
 export async function startProject(options = {}) {
   const server = await Server.start(options)
+  try {
+    await makeProject(server)
+  } catch (error) {
+    await server.stop('SIGKILL')
+    throw error
+  }
+  return server
+}
+
+async function makeProject(server) {
   await signIn(server)
   const found = await server.fetch('/api/collections/notes', { token: server.token })
-  if (found.status === 200) return server
+  if (found.status === 200) return
   await post(server, '/api/collections', { name: 'notes', type: 'base', fields, listRule: '', viewRule: '' })
   // Tests write faster than a client should.
   await post(server, '/api/v1/settings', { rateLimits: { enabled: false } }, { method: 'PATCH' })
-  return server
 }
 
 export async function signIn(server) {

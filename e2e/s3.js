@@ -129,7 +129,8 @@ export class S3 {
   /**
    * Misbehaves from now on: '500' answers every request so, 'hang' moves no
    * byte, also of requests in flight, 'refuse' refuses connections and cuts
-   * those in flight, null ends it.
+   * those in flight, 'mute' takes requests and cuts the connection in place of
+   * an answer, null ends it.
    */
   async fault(kind) {
     this.#trap = null
@@ -165,6 +166,9 @@ export class S3 {
       this.fault('hang').then(sprung)
     })
     this.#pass(client, server)
+    server.on('data', () => {
+      if (this.#fault === 'mute') client.destroy()
+    })
     this.#pass(server, client)
   }
 

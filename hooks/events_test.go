@@ -46,6 +46,11 @@ func TestAuthFacts(t *testing.T) {
 		_, answer := s.call(http.MethodPost, "request-otp", "", map[string]any{"email": email})
 		s.sent(answer["otpId"])
 		s.notebook.take()
+		// Until the mail is sent, which goes on behind the answer, nothing is verified.
+		until(t, "the mail", func() bool {
+			sent, err := s.app.FindOTPById(answer["otpId"].(string))
+			return err == nil && sent.SentTo() != ""
+		})
 		if status, body := s.call(http.MethodPost, "auth-with-otp", "", map[string]any{"otpId": answer["otpId"], "password": "123456"}); status != 200 {
 			t.Errorf("auth-with-otp: %d %v", status, body)
 		}

@@ -79,7 +79,7 @@ describe('kills', { skip }, () => {
     const writers = new Writers(server, 2)
     await writers.more(200)
     const acked = await writers.stop()
-    await server.stop()
+    assert.deepEqual(await server.stop(), { code: 0, signal: null })
 
     const hangs = slow.hangAt(/^GET \S+\.ltx/)
     server = await launch({ env: slow.env() })
@@ -138,6 +138,7 @@ describe('the store is away', { skip, concurrency: true }, () => {
   const breaks = {
     'is stopped': [(s3) => s3.stop(), (s3) => s3.restart()],
     'answers 500': [(s3) => s3.fault('500'), (s3) => s3.fault(null)],
+    'never answers': [(s3) => s3.fault('mute'), (s3) => s3.fault(null)],
     hangs: [(s3) => s3.fault('hang'), (s3) => s3.fault(null)],
   }
   for (const [kind, [breakIt, mend]] of Object.entries(breaks)) {

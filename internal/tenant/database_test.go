@@ -3,37 +3,59 @@ package tenant
 import (
 	"database/sql"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/pocketbase/pocketbase/core"
 )
 
-// A transaction that reads before it writes is not undone by what others write
-// meanwhile: they wait for it.
-func TestTransactionsReadAndWrite(t *testing.T) {
+// Replication writes to the database beside PocketBase. A transaction that has
+// read something before must not fail for that.
+func TestTransactionsBesideAnotherWriter(t *testing.T) {
 	t.Parallel()
 	built := newTenant(t, Config{})
-	other, err := sql.Open("sqlite", filepath.Join(built.App.DataDir(), "data.db")+"?_pragma=busy_timeout(0)")
+	other, err := sql.Open("sqlite", filepath.Join(built.App.DataDir(), "data.db")+"?_pragma=busy_timeout(1)")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { other.Close() })
-	const write = "INSERT INTO _params (id, value) VALUES (?, '{}')"
-	err = built.App.RunInTransaction(func(tx core.App) error {
-		var n int
-		if err := tx.DB().NewQuery("SELECT COUNT(*) FROM _params").Row(&n); err != nil {
+	t.Cleanup(func() { _ = other.Close() })
+	if _, err := other.Exec(`CREATE TABLE beside (id INTEGER)`); err != nil {
+		t.Fatal(err)
+	}
+	err = built.App.RunInTransaction(func(app core.App) error {
+		if _, err := app.FindCollectionByNameOrId("users"); err != nil {
 			return err
 		}
-		if _, err := other.Exec(write, "other"); err == nil {
-			t.Error("another connection wrote in between")
+		if _, err := other.Exec(`INSERT INTO beside VALUES (1)`); err == nil {
+			t.Error("another connection wrote during the transaction")
 		}
-		_, err := tx.NonconcurrentDB().NewQuery("INSERT INTO _params (id, value) VALUES ('own', '{}')").Execute()
+		_, err := app.DB().NewQuery(`INSERT INTO beside VALUES (2)`).Execute()
 		return err
 	})
 	if err != nil {
 		t.Error(err)
 	}
-	if _, err := other.Exec(write, "other"); err != nil {
-		t.Errorf("after the transaction: %v", err)
+}
+
+// Only a log that something else shortens may grow beyond SQLite's default.
+func TestAutomaticCheckpoints(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		cfg  Config
+		path string
+		left bool // to the replica
+	}{
+		{"replicated", Config{}, "/srv/data.db", true},
+		{"not replicated", Config{NoReplication: true}, "/srv/data.db", false},
+		{"logs are never replicated", Config{}, "/srv/auxiliary.db", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			name := dsn(tt.cfg, tt.path)
+			if !strings.HasPrefix(name, tt.path+"?") || strings.Contains(name, "wal_autocheckpoint") != tt.left {
+				t.Errorf("opened as %s", name)
+			}
+		})
 	}
 }

@@ -153,7 +153,8 @@ func (t *Tenant) bindStarted(cfg ServeConfig, started chan<- struct{}) {
 					cfg.Started(news)
 				}
 			})
-			return nil
+			// Ready only now: whoever waits for that may look for the first keys next.
+			return t.health.Start()
 		},
 	})
 }
@@ -218,6 +219,7 @@ func (t *Tenant) stop() error {
 	problem := t.health.Drain(context.Background())
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
+	problem = errors.Join(problem, t.health.Stop(ctx))
 	for i := len(t.running) - 1; i >= 0; i-- {
 		problem = errors.Join(problem, t.running[i].Stop(ctx))
 	}

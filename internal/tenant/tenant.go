@@ -245,7 +245,7 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	// Webhooks stop first: nobody waits for them, and what is cut off is sent again.
 	// Usage stops before the keys, whose last use it stores with its last flush.
 	// Backups stop last: what the others write at their end is replicated too.
-	t.running = append(t.running, t.backups, t.settings, t.keys, auditPlugin, usagePlugin, t.health, t.webhooks)
+	t.running = append(t.running, t.backups, t.settings, t.keys, auditPlugin, usagePlugin, t.webhooks)
 	return nil
 }
 

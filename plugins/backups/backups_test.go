@@ -68,6 +68,10 @@ func newTenant(t *testing.T, change ...func(*Config)) *tenant {
 		Settings: tt.settings.Load, Stores: stores(tt.root), Metrics: prometheus.NewRegistry(),
 		Restart: func() error { tt.restarts <- struct{}{}; return nil },
 		Record: func(_ *core.RequestEvent, action, target string) error {
+			// An entry is a write like any other.
+			if _, err := app.NonconcurrentDB().NewQuery("UPDATE _params SET updated = hex(randomblob(4))").Execute(); err != nil {
+				return err
+			}
 			tt.mu.Lock()
 			defer tt.mu.Unlock()
 			tt.records = append(tt.records, action+" "+target)

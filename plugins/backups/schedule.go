@@ -191,13 +191,16 @@ func (p *Plugin) scheduledSnapshot(ctx context.Context) {
 			return
 		}
 	}
-	snapshot, err := p.create(ctx, createWish{kind: snapshots.Scheduled})
-	if err != nil {
+	// Recorded before the copy is made: after it, the entry would be a change that
+	// the next snapshot is made for, and so on for ever.
+	record := func(s snapshots.Snapshot) {
+		if err := p.cfg.Record(nil, "backup.scheduled", s.ID); err != nil {
+			p.logger().Error("audit entry lost", "error", err)
+		}
+	}
+	if _, err := p.create(ctx, createWish{kind: snapshots.Scheduled, begun: record}); err != nil {
 		p.logger().Error("scheduled snapshot", "error", err)
 		return
-	}
-	if err := p.cfg.Record(nil, "backup.created", snapshot.ID); err != nil {
-		p.logger().Error("audit entry lost", "error", err)
 	}
 	settings := p.settings().Snapshots
 	gone, err := p.vault.Prune(ctx, settings.Keep, time.Duration(settings.KeepDays)*24*time.Hour)

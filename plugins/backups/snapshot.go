@@ -187,9 +187,12 @@ func storedFile(store objectstore.Store, info objectstore.Info) snapshots.File {
 
 var errStopped = errors.New("no more files wanted")
 
-// changedSince reports whether the databases were written to after a moment, by
-// the times of their files.
+// changedSince reports whether the database was written to after a moment, as far
+// as can be told: by what was replicated, or by the times of its files.
 func (p *Plugin) changedSince(moment time.Time) bool {
+	if !p.cfg.NoReplication {
+		return p.replica.ChangedSince(moment)
+	}
 	for _, name := range []string{"data.db", "data.db-wal"} {
 		if info, err := os.Stat(filepath.Join(p.dir, name)); err == nil && info.ModTime().After(moment) {
 			return true

@@ -158,12 +158,14 @@ func TestReceivers(t *testing.T) {
 		wait    time.Duration
 		enabled bool
 	}{
-		"hangs":     {hang, statusPending, "no answer in time", 5 * time.Second, true},
-		"drips":     {drip, statusDelivered, "", 0, true},
-		"redirects": {func(w http.ResponseWriter, r *http.Request, _ int) { http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect) }, statusPending, "answered 307; redirects", 5 * time.Second, true},
-		"500":       {with(500), statusPending, "answered 500", 5 * time.Second, true},
-		"404":       {with(404), statusPending, "answered 404", 5 * time.Second, true},
-		"410":       {with(410), statusFailed, "answered 410", 0, false},
+		"hangs": {hang, statusPending, "no answer in time", 5 * time.Second, true},
+		"drips": {drip, statusDelivered, "", 0, true},
+		"redirects": {func(w http.ResponseWriter, r *http.Request, _ int) {
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		}, statusPending, "answered 307; redirects", 5 * time.Second, true},
+		"500": {with(500), statusPending, "answered 500", 5 * time.Second, true},
+		"404": {with(404), statusPending, "answered 404", 5 * time.Second, true},
+		"410": {with(410), statusFailed, "answered 410", 0, false},
 		"429 and a minute": {func(w http.ResponseWriter, _ *http.Request, _ int) {
 			w.Header().Set("Retry-After", "60")
 			w.WriteHeader(429)

@@ -27,6 +27,7 @@ type memory struct {
 	mu      sync.Mutex
 	objects map[string]object
 	fail    error // every call returns it
+	mute    error // every Put returns it, after it was done
 	calls   int
 }
 
@@ -41,6 +42,12 @@ func (m *memory) setFail(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.fail = err
+}
+
+func (m *memory) setMute(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mute = err
 }
 
 func (m *memory) enter() error {
@@ -75,6 +82,9 @@ func (m *memory) Put(_ context.Context, key string, body io.Reader, opts objects
 		at = time.Now()
 	}
 	m.objects[key] = object{data, at}
+	if m.mute != nil {
+		return objectstore.Info{}, m.mute
+	}
 	return m.info(key, m.objects[key]), nil
 }
 

@@ -79,6 +79,7 @@ type Replica struct {
 	claimed bool
 
 	tracker tracker
+	changes changes
 }
 
 // New returns a stopped replica. It opens nothing.
@@ -304,15 +305,10 @@ func (r *Replica) Stop(ctx context.Context) error {
 	if r.lease.lost.Load() {
 		return nil
 	}
+	// Whether it works or not, what is in the log must get to the store.
 	err := r.lastCheckpoint(ctx, db)
-	if err == nil {
-		err = r.syncLocal(ctx)
-	}
-	if err == nil {
-		err = r.upload(ctx)
-	}
-	if err != nil {
-		err = fmt.Errorf("last sync of the replica: %w", err)
+	if syncErr := errors.Join(r.syncLocal(ctx), r.upload(ctx)); syncErr != nil {
+		err = errors.Join(err, fmt.Errorf("last sync of the replica: %w", syncErr))
 	}
 	return errors.Join(err, r.lease.release(ctx))
 }

@@ -29,8 +29,9 @@ func TestReplicateAndRestore(t *testing.T) {
 func TestRestoreToAMoment(t *testing.T) {
 	t.Parallel()
 	tn := newTenant(t, newMemory()).start()
-	begin := tn.write()
+	tn.write()
 	tn.sync()
+	begin := time.Now()
 	var commits []time.Time
 	for time.Since(begin) < 4*time.Second {
 		commits = append(commits, tn.write())
@@ -70,7 +71,7 @@ func TestRestoreToAMoment(t *testing.T) {
 		t.Errorf("before the beginning: %v", err)
 	}
 	count, _ := rows(t, tn.restored(time.Time{}))
-	if count != len(commits)+1 {
+	if count != len(commits)+1 { // and the one before the beginning
 		t.Errorf("%d rows of %d", count, len(commits)+1)
 	}
 	tn.stop()
@@ -226,6 +227,27 @@ func TestIdleIsSilent(t *testing.T) {
 	until(t, "some seconds", func() bool { return time.Since(since) > 3*time.Second })
 	if more := store.callCount() - calls; more > 0 {
 		t.Errorf("%d calls while idle", more)
+	}
+	tn.stop()
+}
+
+// What the store took without its answer arriving is sent once more.
+func TestAnswersGetLost(t *testing.T) {
+	t.Parallel()
+	store := newMemory()
+	tn := newTenant(t, store).start()
+	tn.write()
+	tn.sync()
+	store.setMute(errors.New("connection reset"))
+	tn.write()
+	if err := tn.replica.Sync(t.Context()); err == nil {
+		t.Fatal("no error")
+	}
+	store.setMute(nil)
+	tn.write()
+	tn.sync()
+	if count, _ := rows(t, tn.restored(time.Time{})); count != 3 {
+		t.Errorf("%d rows", count)
 	}
 	tn.stop()
 }
