@@ -75,5 +75,9 @@ fuzz: ## each fuzz test for half a minute
 	go test -run=- -fuzz=FuzzRequestID -fuzztime=30s ./plugins/apierrors
 	go test -run=- -fuzz=FuzzPatch -fuzztime=30s ./internal/config
 
+# Not part of the tests yet: some of its scripts run for minutes.
+escape: ## hostile JavaScript hooks against the engine
+	go test -count=1 -tags escape ./plugins/jshooks/engine
+
 clean:
 	rm -rf bin e2e/node_modules

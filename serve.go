@@ -53,6 +53,8 @@ func newServe(cfg *tenant.Config) *cobra.Command {
 	flags.StringVar(&o.logFormat, "log-format", "text", "text or json")
 	flags.StringVar(&o.replication, "replication", "on", "off makes snapshots only")
 	flags.BoolVar(&cfg.TakeOver, "take-over", false, "take the replica from a server that is gone for good, without waiting for its lease to end")
+	flags.StringVar(&cfg.HooksDir, "hooksDir", "jsvm_hooks", "folder with JavaScript hooks, loaded at the start; none when it is not there")
+	flags.BoolVar(&cfg.HooksWatch, "hooks-watch", false, "load the folder of hooks again whenever it changes")
 	flags.DurationVar(&cfg.DrainTimeout, "drain-timeout", 0, "how long a stop waits for requests in flight (default 20s)")
 	return cmd
 }

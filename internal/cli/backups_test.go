@@ -153,7 +153,13 @@ func runBackups(t *testing.T, server *fakeServer, stdin string, args ...string) 
 
 func runAt(t *testing.T, url, key, stdin string, args ...string) outcome {
 	t.Helper()
-	cmd := NewBackups(func(_ context.Context, target Target) (*Client, io.Closer, error) {
+	return runCommand(t, NewBackups, append([]string{"backups", "--url", url, "--key", key}, args...), stdin)
+}
+
+// runCommand runs a command as main does.
+func runCommand(t *testing.T, make func(Connect) *cobra.Command, args []string, stdin string) outcome {
+	t.Helper()
+	cmd := make(func(_ context.Context, target Target) (*Client, io.Closer, error) {
 		client, err := NewClient(target.URL, target.Key, nil)
 		if err == nil {
 			client.poll = time.Millisecond
@@ -167,7 +173,7 @@ func runAt(t *testing.T, url, key, stdin string, args ...string) outcome {
 	root.SetOut(&out)
 	root.SetErr(&notes)
 	root.SetIn(strings.NewReader(stdin))
-	root.SetArgs(append([]string{"backups", "--url", url, "--key", key}, args...))
+	root.SetArgs(args)
 	err := root.ExecuteContext(t.Context())
 	return outcome{out.String(), notes.String(), ExitCode(err), err}
 }

@@ -39,7 +39,8 @@ type Error struct {
 	Hint string
 	Err  error
 
-	status int // of the HTTP answer, if it was one
+	status  int             // of the HTTP answer, if it was one
+	details json.RawMessage // of the answer's error
 }
 
 func (e *Error) Error() string {

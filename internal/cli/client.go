@@ -142,8 +142,9 @@ func (c *Client) unreachable(err error) error {
 func answerError(response *http.Response) error {
 	var body struct {
 		Error struct {
-			Code    string `json:"code"`
-			Message string `json:"message"`
+			Code    string          `json:"code"`
+			Message string          `json:"message"`
+			Details json.RawMessage `json:"details"`
 		} `json:"error"`
 	}
 	content, _ := io.ReadAll(io.LimitReader(response.Body, 1<<20))
@@ -157,5 +158,8 @@ func answerError(response *http.Response) error {
 	case http.StatusNotFound:
 		code = ExitNotFound
 	}
-	return &Error{Code: code, status: response.StatusCode, Err: fmt.Errorf("%s (%s)", body.Error.Message, body.Error.Code)}
+	return &Error{
+		Code: code, status: response.StatusCode, details: body.Error.Details,
+		Err: fmt.Errorf("%s (%s)", body.Error.Message, body.Error.Code),
+	}
 }

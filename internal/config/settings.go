@@ -28,6 +28,7 @@ type Settings struct {
 	Audit       Audit       `json:"audit"`
 	Backups     Backups     `json:"backups"`
 	Webhooks    Webhooks    `json:"webhooks"`
+	JSHooks     JSHooks     `json:"jshooks"`
 	Auth        Auth        `json:"auth"`
 }
 
@@ -160,6 +161,31 @@ type Webhooks struct {
 	RotationGraceHours int `json:"rotationGraceHours"`
 }
 
+// JSHooks bounds what JavaScript hooks may use.
+type JSHooks struct {
+	// Enabled runs the active version of the hooks (default true).
+	Enabled bool `json:"enabled"`
+
+	// TimeoutMS is how long one call of a hook may take, in milliseconds
+	// (default 1000, 10 to 30000).
+	TimeoutMS int `json:"timeoutMs"`
+
+	// MemoryMB is how much the heap may grow while hooks run before the
+	// hungriest are ended, in megabytes (default 128, 16 to 4096).
+	MemoryMB int `json:"memoryMB"`
+
+	// MaxVMs is how many calls run at once; more wait (default 8, 1 to 256).
+	MaxVMs int `json:"maxVMs"`
+
+	// AllowedPrivateHosts lists host names, addresses and networks that $http.send
+	// may reach although they are not of the public internet (default none).
+	AllowedPrivateHosts []string `json:"allowedPrivateHosts"`
+
+	// LogRetentionDays is the age in days at which what hooks logged is deleted
+	// (default 7, 1 to 90).
+	LogRetentionDays int `json:"logRetentionDays"`
+}
+
 // Auth holds rules for sign-in.
 type Auth struct {
 	// RedirectURLs lists where an OAuth2 sign-in may send people back to, as
@@ -183,6 +209,7 @@ func Default() *Settings {
 			Drill:       Drill{Schedule: "0 4 * * 0"},
 		},
 		Webhooks: Webhooks{AllowedPrivateHosts: []string{}, RetentionDays: 7, RotationGraceHours: 24},
+		JSHooks:  JSHooks{Enabled: true, TimeoutMS: 1000, MemoryMB: 128, MaxVMs: 8, AllowedPrivateHosts: []string{}, LogRetentionDays: 7},
 		Auth:     Auth{RedirectURLs: []string{}},
 	}
 }

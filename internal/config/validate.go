@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net/netip"
@@ -30,6 +31,7 @@ func (s *Settings) Validate() error {
 		func() error { return days("audit.retentionDays", s.Audit.RetentionDays, MinAuditDays) },
 		s.Backups.validate,
 		s.Webhooks.validate,
+		s.JSHooks.validate,
 		s.Auth.validate,
 	}
 	for _, check := range checks {
@@ -151,6 +153,28 @@ func (b Backups) validate() error {
 	}
 	return schedule("backups.drill.schedule", b.Drill.Schedule)
 }
+
+func (h JSHooks) validate() error {
+	const hosts = "jshooks.allowedPrivateHosts"
+	if len(h.AllowedPrivateHosts) > maxList {
+		return tooMany(hosts)
+	}
+	for _, entry := range h.AllowedPrivateHosts {
+		if _, err := ParsePrefix(entry); err != nil && !plainHost.MatchString(entry) {
+			return apierr.Invalid(hosts, fmt.Sprintf("%q is not a host name, address or network; write it as localhost, 127.0.0.1 or 10.0.0.0/8, without a port.", entry))
+		}
+	}
+	return cmp.Or(
+		between("jshooks.timeoutMs", h.TimeoutMS, 10, 30_000, "milliseconds"),
+		between("jshooks.memoryMB", h.MemoryMB, 16, 4096, "megabytes"),
+		between("jshooks.maxVMs", h.MaxVMs, 1, 256, "calls"),
+		between("jshooks.logRetentionDays", h.LogRetentionDays, 1, 90, "days"),
+	)
+}
+
+// plainHost is a name such as localhost or mail.internal. A last label of digits
+// would be an address that is written wrongly.
+var plainHost = regexp.MustCompile(`^(?i:[a-z0-9_-]+\.)*(?i:[a-z_][a-z0-9_-]*)\.?$`)
 
 // schedule checks a cron expression. Time zones have a setting of their own.
 func schedule(field, expression string) error {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/picobase/picobase/hooks"
 	"github.com/picobase/picobase/internal/config"
+	"github.com/picobase/picobase/internal/guard"
 	"github.com/picobase/picobase/internal/httpapi"
 	"github.com/picobase/picobase/internal/scope"
 	"github.com/picobase/picobase/internal/token"
@@ -32,6 +33,7 @@ import (
 	"github.com/picobase/picobase/plugins/backups"
 	"github.com/picobase/picobase/plugins/due"
 	"github.com/picobase/picobase/plugins/health"
+	"github.com/picobase/picobase/plugins/jshooks"
 	"github.com/picobase/picobase/plugins/openapi"
 	"github.com/picobase/picobase/plugins/settings"
 	"github.com/picobase/picobase/plugins/usage"
@@ -94,6 +96,11 @@ type Config struct {
 
 	// TakeOver takes the replica from a process that seems to hold it still.
 	TakeOver bool
+
+	// HooksDir is a folder with JavaScript hooks that a server loads at its start
+	// (default none), and again whenever it changes with HooksWatch.
+	HooksDir   string
+	HooksWatch bool
 }
 
 // Tenant is one project's backend.
@@ -106,6 +113,7 @@ type Tenant struct {
 	health   *health.Plugin
 	backups  *backups.Plugin
 	webhooks *webhooks.Plugin
+	jshooks  *jshooks.Plugin
 
 	// routed is every plugin with routes or middlewares, in the order of binding.
 	routed []interface {
@@ -212,6 +220,20 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	if err != nil {
 		return err
 	}
+	t.jshooks, err = jshooks.Register(app, jshooks.Config{
+		Settings: current, Dir: t.cfg.HooksDir, Watch: t.cfg.HooksWatch,
+		Transport: guard.Transport(func() []string { return current().JSHooks.AllowedPrivateHosts }),
+		Transact:  transact, Metrics: metrics, Logger: t.cfg.Logger,
+		StillAllowed: func(e *core.RequestEvent) bool { return t.keys.StillAllows(e, scope.Hooks) },
+		Record: func(tx core.App, e *core.RequestEvent, act jshooks.Act) error {
+			return auditPlugin.Record(tx, e, audit.Entry{
+				Action: act.Action, TargetType: act.Type, TargetID: act.ID, TargetName: act.Name, After: act.After,
+			})
+		},
+	})
+	if err != nil {
+		return err
+	}
 	t.webhooks, err = webhooks.Register(app, webhooks.Config{
 		Settings: current, Version: t.cfg.Version, Transact: transact, Metrics: metrics,
 	})
@@ -226,7 +248,7 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	}
 	t.health, err = health.Register(app, health.Config{
 		Version: t.cfg.Version, Priority: priorityDrain, Metrics: metrics, DrainTimeout: t.cfg.DrainTimeout,
-		Checks: append(t.backupChecks(), t.webhooksCheck()), Ready: []func() error{t.backups.Ready},
+		Checks: append(t.backupChecks(), t.webhooksCheck(), t.hooksCheck()), Ready: []func() error{t.backups.Ready},
 	})
 	if err != nil {
 		return err
@@ -241,11 +263,12 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	hooks.AskBefore(app, t.webhooks)
 
 	t.routed = append(t.routed, errorsPlugin, t.health, accessPlugin, usagePlugin, t.keys, auditPlugin, t.settings, t.backups,
-		t.webhooks, duePlugin, openapiPlugin)
+		t.webhooks, t.jshooks, duePlugin, openapiPlugin)
 	// Webhooks stop first: nobody waits for them, and what is cut off is sent again.
 	// Usage stops before the keys, whose last use it stores with its last flush.
 	// Backups stop last: what the others write at their end is replicated too.
-	t.running = append(t.running, t.backups, t.settings, t.keys, auditPlugin, usagePlugin, t.webhooks)
+	// Hooks start last, when all that they may use is there.
+	t.running = append(t.running, t.backups, t.settings, t.keys, auditPlugin, usagePlugin, t.webhooks, t.jshooks)
 	return nil
 }
 
@@ -283,6 +306,21 @@ func (t *Tenant) webhooksCheck() health.Check {
 		f := t.webhooks.Check(ctx)
 		r := health.Result{Status: health.OK, Message: f.Message, Values: f.Values, Err: f.Err}
 		if f.Degraded {
+			r.Status = health.Degraded
+		}
+		return r
+	}}
+}
+
+// hooksCheck puts what the hooks plugin finds into the health check.
+func (t *Tenant) hooksCheck() health.Check {
+	return health.Check{Name: "hooks", Run: func(ctx context.Context) health.Result {
+		f, ok := t.jshooks.Check(ctx)
+		r := health.Result{Status: health.OK, Message: f.Message, Values: f.Values}
+		switch {
+		case !ok:
+			r.Status, r.Message = health.Unknown, "Off."
+		case f.Degraded:
 			r.Status = health.Degraded
 		}
 		return r

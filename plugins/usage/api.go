@@ -81,7 +81,7 @@ type question struct {
 }
 
 func parseQuestion(raw string, now time.Time) (question, error) {
-	q, err := parseQuery(raw, "from", "to", "interval", "key", "route", "groupBy")
+	q, err := httpapi.ParseQuery(raw, "from", "to", "interval", "key", "route", "groupBy")
 	if err != nil {
 		return question{}, err
 	}
@@ -95,7 +95,7 @@ func parseQuestion(raw string, now time.Time) (question, error) {
 	if _, known := groupNamed(asked.route); asked.route != "" && !known {
 		return question{}, apierr.Invalid("route", "must be one of "+strings.Join(groupNames[:], ", ")+".")
 	}
-	if asked.groupBy, err = q.list("groupBy", "key", "route", "status"); err != nil {
+	if asked.groupBy, err = q.List("groupBy", "key", "route", "status"); err != nil {
 		return question{}, err
 	}
 	if asked.from, asked.to, err = parsePeriod(q, now); err != nil {
@@ -106,11 +106,11 @@ func parseQuestion(raw string, now time.Time) (question, error) {
 
 // parsePeriod widens the period to whole hours, the grain of the figures. It
 // ends now by default, and begins 24 hours before its end.
-func parsePeriod(q query, now time.Time) (from, to time.Time, err error) {
-	if from, err = q.time("from"); err != nil {
+func parsePeriod(q httpapi.Query, now time.Time) (from, to time.Time, err error) {
+	if from, err = q.Time("from"); err != nil {
 		return from, to, err
 	}
-	if to, err = q.time("to"); err != nil {
+	if to, err = q.Time("to"); err != nil {
 		return from, to, err
 	}
 	if to.IsZero() {

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/picobase/picobase/internal/apierr"
+	"github.com/picobase/picobase/internal/httpapi"
 	"github.com/pocketbase/dbx"
 )
 
@@ -22,7 +23,7 @@ type requestFilter struct {
 // stands for all.
 type statusRange struct{ from, to int }
 
-func parseRequestFilter(q query) (requestFilter, error) {
+func parseRequestFilter(q httpapi.Query) (requestFilter, error) {
 	filter := requestFilter{key: q.Get("key"), route: q.Get("route")}
 	var err error
 	filter.status, err = parseStatus(q.Get("status"))

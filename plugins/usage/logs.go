@@ -61,15 +61,15 @@ type logList struct {
 }
 
 func parseLogList(raw string) (list logList, err error) {
-	q, err := parseQuery(raw, "page", "perPage", "filter", "key", "route", "status", "level", "requestId", "since", "until")
+	q, err := httpapi.ParseQuery(raw, "page", "perPage", "filter", "key", "route", "status", "level", "requestId", "since", "until")
 	if err != nil {
 		return list, err
 	}
 	list.filter, list.requestID = q.Get("filter"), q.Get("requestId")
-	if list.page, err = q.number("page", 1, math.MaxInt32); err != nil {
+	if list.page, err = q.Number("page", 1, math.MaxInt32); err != nil {
 		return list, err
 	}
-	if list.perPage, err = q.number("perPage", defaultLogsPerPage, maxLogsPerPage); err != nil {
+	if list.perPage, err = q.Number("perPage", defaultLogsPerPage, maxLogsPerPage); err != nil {
 		return list, err
 	}
 	if list.requests, err = parseRequestFilter(q); err != nil {
@@ -78,10 +78,10 @@ func parseLogList(raw string) (list logList, err error) {
 	if list.level, err = parseLevel(q.Get("level")); err != nil {
 		return list, err
 	}
-	if list.since, err = q.time("since"); err != nil {
+	if list.since, err = q.Time("since"); err != nil {
 		return list, err
 	}
-	list.until, err = q.time("until")
+	list.until, err = q.Time("until")
 	return list, err
 }
 

@@ -55,8 +55,8 @@ func (p *Plugin) finish(e *core.RequestEvent, x *exchange, err error, panicked b
 	if err == nil && !panicked {
 		p.requests.add(e, status, s)
 	}
-	if p.tail.hasListeners() {
-		p.tail.publish(newEntry(e, state.RequestID, key.keyID, status, s, err))
+	if p.tail.HasListeners() {
+		p.tail.Publish(newEntry(e, state.RequestID, key.keyID, status, s, err))
 	}
 }
 

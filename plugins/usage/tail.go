@@ -1,22 +1,14 @@
 package usage
 
 import (
-	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/router"
 )
 
-const (
-	// listenerBuffer is how many entries a slow listener may lag behind.
-	listenerBuffer = 256
-
-	// maxURLLength bounds the URL of an entry, as in PocketBase's own log.
-	maxURLLength = 3000
-)
+// maxURLLength bounds the URL of an entry, as in PocketBase's own log.
+const maxURLLength = 3000
 
 // entry is one request as the live log shows it.
 type entry struct {
@@ -54,81 +46,5 @@ func newEntry(e *core.RequestEvent, requestID, keyID string, status int, s sampl
 		BytesIn:    s.bytesIn,
 		BytesOut:   s.bytesOut,
 		Error:      message,
-	}
-}
-
-// tail hands the entries to whoever listens. With nobody there a request pays
-// one atomic load for it.
-type tail struct {
-	mu        sync.Mutex                  // for changes
-	listeners atomic.Pointer[[]*listener] // replaced, never changed; nil for none
-}
-
-// listener is one live stream.
-type listener struct {
-	filter  requestFilter
-	entries chan entry
-	dropped atomic.Int64  // since the listener was last told
-	closed  chan struct{} // closed when the plugin stops
-}
-
-func (t *tail) hasListeners() bool { return t.listeners.Load() != nil }
-
-// publish never waits: a listener whose buffer is full loses the entry.
-func (t *tail) publish(published entry) {
-	listeners := t.listeners.Load()
-	if listeners == nil {
-		return
-	}
-	for _, l := range *listeners {
-		if !l.filter.matches(&published) {
-			continue
-		}
-		select {
-		case l.entries <- published:
-		default:
-			l.dropped.Add(1)
-		}
-	}
-}
-
-func (t *tail) listen(filter requestFilter) *listener {
-	l := &listener{filter: filter, entries: make(chan entry, listenerBuffer), closed: make(chan struct{})}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var next []*listener
-	if present := t.listeners.Load(); present != nil {
-		next = slices.Clone(*present)
-	}
-	next = append(next, l)
-	t.listeners.Store(&next)
-	return l
-}
-
-func (t *tail) leave(l *listener) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	present := t.listeners.Load()
-	if present == nil {
-		return
-	}
-	next := slices.DeleteFunc(slices.Clone(*present), func(other *listener) bool { return other == l })
-	if len(next) == 0 {
-		t.listeners.Store(nil)
-		return
-	}
-	t.listeners.Store(&next)
-}
-
-// close ends all streams.
-func (t *tail) close() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	listeners := t.listeners.Swap(nil)
-	if listeners == nil {
-		return
-	}
-	for _, l := range *listeners {
-		close(l.closed)
 	}
 }

@@ -132,34 +132,10 @@ func TestTailFilters(t *testing.T) {
 	}
 }
 
-func TestTailTellsOfDroppedEntries(t *testing.T) {
-	t.Parallel()
-	var hub tail
-	slow := hub.listen(requestFilter{})
-	for range listenerBuffer + 3 {
-		hub.publish(entry{})
-	}
-	if lost := slow.dropped.Load(); lost != 3 {
-		t.Fatalf("%d entries dropped, want 3", lost)
-	}
-
-	// A listener that lost entries before its stream could send one.
-	s := serve(t, Config{}, testRoutes)
-	live := s.listen("")
-	(*s.tail.listeners.Load())[0].dropped.Store(3)
-	s.get("/hello")
-	if name, data := live.event(); name != "dropped" || data != `{"count":3}` {
-		t.Errorf("got %s %s", name, data)
-	}
-	if got := live.entry(); got.URL != "/hello" {
-		t.Errorf("got %+v", got)
-	}
-}
-
 func TestTailHeartbeat(t *testing.T) {
 	t.Parallel()
 	s := register(t, Config{})
-	s.heartbeat = time.Millisecond
+	s.tail.Heartbeat = time.Millisecond
 	served := serveOn(t, s, nil)
 	if line := served.listen("").line(); line != ": heartbeat" {
 		t.Errorf("got %q", line)
@@ -184,7 +160,7 @@ func TestTailEndsWithPermission(t *testing.T) {
 
 	shutOut.Store(false)
 	quiet := register(t, Config{StillAllowed: func(*core.RequestEvent) bool { return false }})
-	quiet.heartbeat = time.Millisecond
+	quiet.tail.Heartbeat = time.Millisecond
 	if ended := serveOn(t, quiet, nil).listen(""); ended.scanner.Scan() && ended.scanner.Text() != "" {
 		t.Errorf("got %q on a quiet stream, want the end", ended.scanner.Text())
 	}
@@ -194,7 +170,7 @@ func TestTailEnds(t *testing.T) {
 	t.Parallel()
 	s := serve(t, Config{}, nil)
 	s.listen("").body.Close()
-	eventually(t, func() bool { return !s.tail.hasListeners() })
+	eventually(t, func() bool { return !s.tail.HasListeners() })
 
 	one, other := s.listen(""), s.listen("")
 	if err := s.Stop(t.Context()); err != nil {
@@ -208,7 +184,7 @@ func TestTailEnds(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if s.tail.hasListeners() {
+	if s.tail.HasListeners() {
 		t.Error("listeners are left after Stop")
 	}
 	s.flushed(3)

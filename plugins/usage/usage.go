@@ -70,13 +70,10 @@ type Plugin struct {
 	cfg      Config
 	counters counters
 	metrics  *metrics
-	tail     tail
+	tail     httpapi.Tail[entry]
 	worker   *worker.Worker
 	requests requestLog
 	logger   *worker.Worker // writes requests
-
-	// heartbeat is how often a quiet stream says that it is alive.
-	heartbeat time.Duration
 
 	flushing sync.Mutex // held by the one flush under way; guards what follows
 	pending  cells      // drained from the counters, not yet in the table
@@ -100,21 +97,18 @@ func Register(app core.App, cfg Config) (*Plugin, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if cfg.StillAllowed == nil {
-		cfg.StillAllowed = func(*core.RequestEvent) bool { return true }
-	}
 	metrics, err := newMetrics(cfg.Metrics)
 	if err != nil {
 		return nil, err
 	}
 	p := &Plugin{
-		app:       app,
-		cfg:       cfg,
-		metrics:   metrics,
-		heartbeat: 25 * time.Second,
-		pending:   cells{},
-		lastUsed:  map[string]time.Time{},
+		app:      app,
+		cfg:      cfg,
+		metrics:  metrics,
+		pending:  cells{},
+		lastUsed: map[string]time.Time{},
 	}
+	p.tail.StillAllowed = cfg.StillAllowed
 	p.worker = worker.New(cfg.FlushInterval, func(context.Context) error { return p.flush() }, p.logError)
 	p.requests.app = app
 	p.logger = worker.New(logInterval, func(context.Context) error { return p.requests.write() }, p.logError)
@@ -147,7 +141,7 @@ func (p *Plugin) Start() error {
 // are counted, and written if the plugin is started again.
 func (p *Plugin) Stop(ctx context.Context) error {
 	p.app.Cron().Remove(retentionJob)
-	p.tail.close()
+	p.tail.Close()
 	stopped := errors.Join(p.worker.Stop(ctx), p.logger.Stop(ctx))
 
 	flushed := make(chan error, 1)

@@ -20,13 +20,14 @@ import (
 //   - webhooks: a secret that was rotated stays so, and no event is sent again that
 //     was delivered since. What the present has pending happened, and is still sent;
 //     what only the restored state has pending was delivered and forgotten;
+//   - secrets of hooks: they are keys to other people's services, where no time went back;
 //   - the audit trail: restoring must not be a way to forget;
 //   - sessions that were ended stay ended: of everybody whose tokens were made
 //     invalid since (another password, a sign-out everywhere, a deletion) all
 //     tokens are invalid in the restored state too. Everybody else stays signed in.
 
 // asPresent are the tables that are taken whole from the present state.
-var asPresent = []string{"_pico_keys", "_pico_webhooks", "_pico_webhook_deliveries"}
+var asPresent = []string{"_pico_keys", "_pico_webhooks", "_pico_webhook_deliveries", "_pico_hook_secrets"}
 
 // growing are the tables of which the present rows are added.
 var growing = []string{"_pico_audit"}

@@ -80,6 +80,12 @@ const addWebhook = "INSERT INTO _pico_webhooks (id, url, events, secret) VALUES 
 
 const addDelivery = "INSERT INTO _pico_webhook_deliveries (id, endpoint, event, type, body, status, created, due) VALUES ({:id}, 'hook00000000001', {:id}, 'user.created', '{}', {:status}, 1, 1)"
 
+const (
+	setSecret = "INSERT INTO _pico_hook_secrets (id, value, created, updated) VALUES ('TOKEN', {:value}, '', '')" +
+		" ON CONFLICT (id) DO UPDATE SET value = excluded.value"
+	addHooks = "INSERT INTO _pico_hooks (id, created, source, sha256, files, size, content, active) VALUES ({:id}, '', 'upload', '', 0, 0, '', {:active})"
+)
+
 func copyOf(t *testing.T, path string) string {
 	t.Helper()
 	content, err := os.ReadFile(path)
@@ -144,6 +150,8 @@ func TestWhatARestoreDoesNotUndo(t *testing.T) {
 		exec(t, app, addKey, dbx.Params{"id": "kept00000000001", "revoked": ""})
 		exec(t, app, addKey, dbx.Params{"id": "revoked00000001", "revoked": ""})
 		exec(t, app, addEntry, dbx.Params{"id": "before"})
+		exec(t, app, setSecret, dbx.Params{"value": "old"})
+		exec(t, app, addHooks, dbx.Params{"id": 1, "active": 1})
 	})
 	earlier := copyOf(t, filepath.Join(dir, "data.db"))
 	folder(t, dir, func(app core.App) {
@@ -159,6 +167,9 @@ func TestWhatARestoreDoesNotUndo(t *testing.T) {
 		exec(t, app, "UPDATE _pico_keys SET revoked = '2026-01-01 00:00:00.000Z' WHERE id = 'revoked00000001'")
 		exec(t, app, addKey, dbx.Params{"id": "made00000000001", "revoked": ""})
 		exec(t, app, addEntry, dbx.Params{"id": "after"})
+		exec(t, app, setSecret, dbx.Params{"value": "rolled"})
+		exec(t, app, "UPDATE _pico_hooks SET active = 0", nil)
+		exec(t, app, addHooks, dbx.Params{"id": 2, "active": 1})
 	})
 
 	order(t, dir, earlier, false)
@@ -189,6 +200,13 @@ func TestWhatARestoreDoesNotUndo(t *testing.T) {
 		}
 		if want := []string{"after", "before"}; !slices.Equal(entries, want) {
 			t.Errorf("audit trail %q, want %q", entries, want)
+		}
+		var secret, hooks string
+		if err := app.DB().NewQuery("SELECT value, (SELECT group_concat(id || '/' || active) FROM _pico_hooks) FROM _pico_hook_secrets").Row(&secret, &hooks); err != nil {
+			t.Fatal(err)
+		}
+		if secret != "rolled" || hooks != "1/1" {
+			t.Errorf("secret %q, hooks %q: want the present secret and the hooks of the moment", secret, hooks)
 		}
 	})
 	if again := carry(t, dir); again != nil {
@@ -270,7 +288,7 @@ func TestEarlierThanPicoBase(t *testing.T) {
 	}
 	for _, statement := range []string{
 		"DROP TABLE _pico_keys", "DROP TABLE _pico_audit", "DROP TABLE _pico_webhooks", "DROP TABLE _pico_webhook_deliveries",
-		"DELETE FROM _collections WHERE name LIKE '_pico_%'",
+		"DROP TABLE _pico_hooks", "DROP TABLE _pico_hook_secrets", "DELETE FROM _collections WHERE name LIKE '_pico_%'",
 		"DELETE FROM _migrations WHERE file LIKE '18000000%'",
 	} {
 		if _, err := db.Exec(statement); err != nil {
@@ -297,6 +315,7 @@ func TestEarlierThanPicoBase(t *testing.T) {
 		if _, err := app.NonconcurrentDB().NewQuery("DELETE FROM _pico_audit").Execute(); err == nil {
 			t.Error("the audit trail can be deleted")
 		}
+		exec(t, app, addHooks, dbx.Params{"id": 1, "active": 1}) // the table is made again
 	})
 }
 

@@ -1,4 +1,4 @@
-package usage
+package httpapi
 
 import (
 	"fmt"
@@ -12,29 +12,29 @@ import (
 	"github.com/picobase/picobase/internal/apierr"
 )
 
-// query is the checked query of a request.
-type query struct{ url.Values }
+// Query is the checked query of a request.
+type Query struct{ url.Values }
 
-// parseQuery refuses parameters that are not in known, and repeated ones: a
+// ParseQuery refuses parameters that are not in known, and repeated ones: a
 // filter that is silently ignored shows more than was asked for.
-func parseQuery(raw string, known ...string) (query, error) {
+func ParseQuery(raw string, known ...string) (Query, error) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
-		return query{}, apierr.Invalid("query", "is not a valid query string.")
+		return Query{}, apierr.Invalid("query", "is not a valid query string.")
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if !slices.Contains(known, name) {
-			return query{}, apierr.Invalid(name, "is not a known parameter; there are "+strings.Join(known, ", ")+".")
+			return Query{}, apierr.Invalid(name, "is not a known parameter; there are "+strings.Join(known, ", ")+".")
 		}
 		if len(values[name]) > 1 {
-			return query{}, apierr.Invalid(name, "must be given once.")
+			return Query{}, apierr.Invalid(name, "must be given once.")
 		}
 	}
-	return query{values}, nil
+	return Query{values}, nil
 }
 
-// time reads a parameter as a time or a date in UTC, the zero time without one.
-func (q query) time(name string) (time.Time, error) {
+// Time reads a parameter as a time or a date in UTC, the zero time without one.
+func (q Query) Time(name string) (time.Time, error) {
 	text := q.Get(name)
 	if text == "" {
 		return time.Time{}, nil
@@ -47,8 +47,8 @@ func (q query) time(name string) (time.Time, error) {
 	return time.Time{}, apierr.Invalid(name, "must be a time such as 2026-01-31T15:04:05Z, or a date such as 2026-01-31.")
 }
 
-// number reads a parameter as a whole number from 1 to most.
-func (q query) number(name string, byDefault, most int) (int, error) {
+// Number reads a parameter as a whole number from 1 to most.
+func (q Query) Number(name string, byDefault, most int) (int, error) {
 	text := q.Get(name)
 	if text == "" {
 		return byDefault, nil
@@ -60,8 +60,8 @@ func (q query) number(name string, byDefault, most int) (int, error) {
 	return n, nil
 }
 
-// list reads a comma-separated parameter, each entry one of allowed.
-func (q query) list(name string, allowed ...string) ([]string, error) {
+// List reads a comma-separated parameter, each entry one of allowed.
+func (q Query) List(name string, allowed ...string) ([]string, error) {
 	text := q.Get(name)
 	if text == "" {
 		return nil, nil

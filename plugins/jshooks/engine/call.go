@@ -1,0 +1,287 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dop251/goja"
+	"github.com/pocketbase/pocketbase/core"
+	"github.com/pocketbase/pocketbase/tools/router"
+)
+
+// call is one run of hooks: all handlers of one event, or of one request.
+type call struct {
+	engine    *Engine
+	m         *machine
+	parent    *call // the call that this one happens in
+	gen       *Generation
+	hook      string
+	requestID string
+	app       core.App
+	ctx       context.Context
+	cancel    context.CancelFunc
+
+	mu      sync.Mutex
+	left    time.Duration // of the budget, at since
+	since   time.Time
+	timer   *time.Timer
+	running bool // the clock runs
+	cause   error
+
+	done        bool
+	registering *scope // set while the top level of a file runs
+	logged      int
+	errs        map[*goja.Object]error
+	scopes      map[string]*scope
+	shapes      map[*goja.Object]shape
+}
+
+// target says what a call is for.
+type target struct {
+	gen       *Generation
+	hook      string
+	app       core.App
+	ctx       context.Context
+	requestID string
+	timeout   time.Duration
+}
+
+// do runs fn with a VM: the one of the call that the goroutine is in already, or one of the
+// pool. Its errors are those of the hooks, fit for a response.
+func (e *Engine) do(t target, fn func(c *call) error) error {
+	if t.ctx == nil {
+		t.ctx = context.Background()
+	}
+	if t.timeout == 0 {
+		t.timeout = e.callTimeout()
+	}
+	id := goroutine()
+	if v, ok := e.running.Load(id); ok {
+		m := v.(*machine)
+		return m.run(t, m.call, fn)
+	}
+	m, release, err := e.pool.get(t.ctx, t.app != nil && t.app.IsTransactional())
+	if err != nil {
+		e.metrics.observe(t.hook, 0, err)
+		return typed(err)
+	}
+	defer release()
+	e.running.Store(id, m)
+	defer e.running.Delete(id)
+	return m.run(t, nil, fn)
+}
+
+func (m *machine) run(t target, parent *call, fn func(c *call) error) (err error) {
+	ctx, cancel := context.WithCancel(t.ctx)
+	c := &call{
+		engine: m.engine, m: m, parent: parent, gen: t.gen, hook: t.hook, requestID: t.requestID,
+		app: t.app, ctx: ctx, cancel: cancel, left: t.timeout, scopes: map[string]*scope{},
+	}
+	depth, joining := m.depth, len(m.joining)
+	m.call = c
+	c.timer = time.AfterFunc(t.timeout, func() { c.interrupt(ErrTimeout) })
+	c.since, c.running = time.Now(), true
+	m.engine.watch.add(c)
+	var aborted *passedPanic
+	defer func() {
+		if p := recover(); p != nil {
+			m.broken = true
+			err = fmt.Errorf("%w: %v", ErrCrashed, p)
+			c.log("error", "the hook crashed: "+clip(fmt.Sprint(p)), "", 0)
+		}
+		m.engine.watch.remove(c)
+		took := t.timeout - c.end()
+		m.call, m.depth, m.joining = parent, depth, m.joining[:min(joining, len(m.joining))]
+		m.settle(parent)
+		m.engine.metrics.observe(c.hook, took, err)
+		err = typed(err)
+		if aborted != nil {
+			panic(aborted.value)
+		}
+	}()
+	err = fn(c)
+	if parent == nil && errors.As(err, &aborted) && aborted.value != http.ErrAbortHandler { //nolint:errorlint // a panic's value, not an error
+		aborted = nil
+	}
+	return err
+}
+
+// settle leaves the VM to the outer call, which may have been interrupted meanwhile.
+func (m *machine) settle(parent *call) {
+	m.vm.ClearInterrupt()
+	m.stop.Store(false)
+	for c := parent; c != nil; c = c.parent {
+		c.mu.Lock()
+		if c.cause != nil {
+			m.stop.Store(true)
+			m.vm.Interrupt(c.cause)
+		}
+		c.mu.Unlock()
+	}
+}
+
+// interrupt stops the call unless its clock stands still.
+func (c *call) interrupt(cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.running || c.cause != nil {
+		return
+	}
+	c.cause = cause
+	c.m.broken = true
+	c.m.stop.Store(true)
+	c.m.vm.Interrupt(cause)
+	c.cancel()
+}
+
+// pause stops the clock.
+func (c *call) pause() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.running {
+		c.running = false
+		c.timer.Stop()
+		c.left -= time.Since(c.since)
+	}
+}
+
+func (c *call) resume() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.done && !c.running {
+		c.running = true
+		c.since = time.Now()
+		c.timer.Reset(max(c.left, 0))
+	}
+}
+
+// end stops the clock for good and returns what is left of the budget.
+func (c *call) end() time.Duration {
+	c.pause()
+	c.cancel()
+	c.done = true
+	return c.left
+}
+
+// outside runs fn, which belongs to somebody else, with the clock stopped.
+func (c *call) outside(fn func() error) (err error) {
+	c.pause()
+	defer c.resume()
+	defer func() {
+		// A panic must not unwind through the VM.
+		if p := recover(); p != nil {
+			buf := make([]byte, 4096)
+			c.engine.app.Logger().Error("panic inside e.next() of a hook", "panic", fmt.Sprint(p), "stack", string(buf[:runtime.Stack(buf, false)]))
+			err = &passedPanic{value: p}
+		}
+	}()
+	return fn()
+}
+
+type passedPanic struct{ value any }
+
+func (p *passedPanic) Error() string { return fmt.Sprint("panic: ", p.value) }
+
+// invoke calls a handler and turns what comes out of it into an error.
+func (c *call) invoke(fn goja.Callable, args ...goja.Value) error {
+	v, err := fn(goja.Undefined(), args...)
+	if err != nil {
+		return c.failure(err)
+	}
+	o, ok := v.(*goja.Object)
+	if !ok {
+		return nil
+	}
+	if err, ok := c.m.goError(o); ok {
+		return err
+	}
+	if o.ClassName() == "Promise" {
+		c.log("warn", "the handler must not be async: what happens after its first await isn't waited for", "", 0)
+		if p, ok := o.Export().(*goja.Promise); ok && p.State() == goja.PromiseStateRejected {
+			return c.rejection(p.Result())
+		}
+	}
+	return nil
+}
+
+func (c *call) rejection(v goja.Value) error {
+	if o, ok := v.(*goja.Object); ok {
+		if err, ok := c.m.goError(o); ok {
+			return err
+		}
+	}
+	err := &thrownError{message: c.m.thrown(v)}
+	c.log("error", err.message, "", 0)
+	return err
+}
+
+// failure turns what goja returned into an error and logs it.
+func (c *call) failure(err error) error {
+	var passed *router.ApiError
+	var exception *goja.Exception
+	if errors.As(err, &exception) {
+		if o, ok := exception.Value().(*goja.Object); ok {
+			if own, ok := c.m.goError(o); ok {
+				var next *passedError
+				if errors.As(own, &next) {
+					return next.error
+				}
+				if errors.As(own, &passed) {
+					return own
+				}
+				err = &linkedError{error: own, exception: exception}
+			}
+		}
+	}
+	message, file, line, _ := c.m.describe(err)
+	var result error
+	var linked *linkedError
+	var interrupted *goja.InterruptedError
+	var overflow *goja.StackOverflowError
+	switch {
+	case errors.As(err, &linked):
+		result, message = linked.error, linked.error.Error()
+	case errors.As(err, &interrupted):
+		result = c.cause
+		if result == nil {
+			// An outer call was stopped; it says so itself.
+			return errCanceled
+		}
+		message = result.Error()
+	case errors.As(err, &overflow):
+		c.m.broken = true
+		result = ErrTooDeep
+	default:
+		result = &thrownError{message: message}
+	}
+	c.log("error", message, file, line)
+	return result
+}
+
+// linkedError is an exception that stands for a Go error.
+type linkedError struct {
+	error
+	exception *goja.Exception
+}
+
+func (e *linkedError) Unwrap() []error { return []error{e.exception, e.error} }
+
+// goroutine returns the id of the goroutine. PocketBase hands no context to many of its
+// events (enriching, mails, realtime), and a call that asked the pool for a second VM while it
+// holds one could wait for itself.
+func goroutine() int64 {
+	var buf [40]byte
+	s := strings.TrimPrefix(string(buf[:runtime.Stack(buf[:], false)]), "goroutine ")
+	if i := strings.IndexByte(s, ' '); i > 0 {
+		s = s[:i]
+	}
+	id, _ := strconv.ParseInt(s, 10, 64)
+	return id
+}

@@ -1,0 +1,140 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Words that no query of a hook may use, as a keyword or as the name of anything. load_extension is off
+// in this SQLite; the functions allocate outside of the Go heap, where no watchdog sees it.
+var refusedWords = map[string]bool{
+	"attach": true, "detach": true, "pragma": true, "vacuum": true, "insert": true, "update": true, "delete": true,
+	"drop": true, "alter": true, "create": true, "reindex": true, "analyze": true, "begin": true, "commit": true,
+	"rollback": true, "savepoint": true, "release": true, "load_extension": true, "readfile": true, "writefile": true,
+	"edit": true, "fts3_tokenizer": true, "zeroblob": true, "randomblob": true, "printf": true, "format": true,
+	"dbstat": true, "tokenkey": true,
+}
+
+// checkSQL refuses all that isn't one SELECT over tables of the project. It looks at names, however
+// they are quoted, so that it needn't understand the grammar: a text that is the name of a system
+// table is refused as well, because SQLite takes text for a name where it finds no other meaning.
+func checkSQL(sql string) error {
+	if len(sql) > 100_000 {
+		return fmt.Errorf("the query is too long")
+	}
+	words, err := sqlWords(sql)
+	if err != nil {
+		return err
+	}
+	if len(words) == 0 {
+		return fmt.Errorf("the query is empty")
+	}
+	if first := words[0]; first.quoted || (first.text != "select" && first.text != "with" && first.text != "values") {
+		return fmt.Errorf("only SELECT is allowed; change records with $app.save() and $app.delete()")
+	}
+	for i, w := range words {
+		switch {
+		case w.text == ";":
+			if i != len(words)-1 {
+				return fmt.Errorf("only one statement is allowed")
+			}
+		case !w.quoted && w.text == "replace" && (i+1 >= len(words) || words[i+1].text != "("):
+			return fmt.Errorf("REPLACE isn't allowed in queries of hooks")
+		}
+		for _, name := range w.names() {
+			if !w.literal && refusedWords[name] {
+				return fmt.Errorf("%q isn't allowed in queries of hooks", name)
+			}
+			if strings.HasPrefix(name, "_") && len(name) > 1 || strings.HasPrefix(name, "sqlite_") || strings.HasPrefix(name, "pragma_") {
+				return fmt.Errorf("%q: %w", name, errSystem)
+			}
+		}
+	}
+	return nil
+}
+
+// names are what a word may mean to SQLite, after dbx has made quotes of [[table.column]].
+func (w word) names() []string {
+	name := strings.Trim(w.text, "[]{}`\" ")
+	if w.literal {
+		return []string{name}
+	}
+	return append(strings.Split(name, "."), name)
+}
+
+type word struct {
+	text    string // in lower case, without quotes
+	quoted  bool
+	literal bool // in single quotes
+}
+
+// sqlWords splits a query into names, texts and the signs that matter.
+func sqlWords(sql string) (words []word, err error) {
+	for i := 0; i < len(sql); {
+		c := sql[i]
+		switch {
+		case c == 0:
+			return nil, fmt.Errorf("the query holds a zero byte")
+		case strings.HasPrefix(sql[i:], "--"):
+			end := strings.IndexByte(sql[i:], '\n')
+			if end < 0 {
+				return words, nil
+			}
+			i += end + 1
+		case strings.HasPrefix(sql[i:], "/*"):
+			end := strings.Index(sql[i+2:], "*/")
+			if end < 0 {
+				return words, nil
+			}
+			i += end + 4
+		case c == '\'' || c == '"' || c == '`' || c == '[':
+			closing := c
+			if c == '[' {
+				closing = ']'
+			}
+			var b strings.Builder
+			for i++; ; i++ {
+				if i >= len(sql) {
+					return nil, fmt.Errorf("the query has an open quote")
+				}
+				if sql[i] == closing {
+					if closing != ']' && i+1 < len(sql) && sql[i+1] == closing {
+						i++
+					} else {
+						break
+					}
+				}
+				b.WriteByte(sql[i])
+			}
+			i++
+			words = append(words, word{text: strings.ToLower(b.String()), quoted: true, literal: c == '\''})
+		case isNameByte(c):
+			start := i
+			for i < len(sql) && isNameByte(sql[i]) {
+				i++
+			}
+			words = append(words, word{text: strings.ToLower(sql[start:i])})
+		case c == '{':
+			// dbx quotes {{table}} and leaves {:param}.
+			if strings.HasPrefix(sql[i:], "{:") {
+				end := strings.IndexByte(sql[i:], '}')
+				if end < 0 {
+					return nil, fmt.Errorf("the query has an open parameter")
+				}
+				i += end + 1
+				continue
+			}
+			i++
+		default:
+			if c == ';' || c == '(' {
+				words = append(words, word{text: string(c)})
+			}
+			i++
+		}
+	}
+	return words, nil
+}
+
+func isNameByte(c byte) bool {
+	return c == '_' || c == '$' || c >= 0x80 || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}

@@ -1,0 +1,7 @@
+// why: a memory bomb
+// expect: (500|400|504) 
+routerAdd("GET", "/attack", (e) => {
+	let s = "xxxxxxxxxxxxxxxx";
+	for (;;) s = `${s}${s}`;
+	return e.string(200, "LEAK");
+});

@@ -1,0 +1,19 @@
+// why: templates read files
+// expect: 200 ^contained$
+routerAdd("GET", "/attack", (e) => {
+	const seen = [];
+	const attempts = [
+		() => $template.loadFiles("/etc/hostname").render({}),
+		() => $template.loadString("{{.}}").render(1),
+		() => $template.loadFS,
+	];
+	for (const attempt of attempts) {
+		try {
+			const got = attempt();
+			if (got !== undefined && got !== null && got !== "") seen.push(String(attempt) + " -> " + String(got).slice(0, 60));
+		} catch (err) {
+			// contained
+		}
+	}
+	return e.string(200, seen.length ? "LEAK " + seen.join("; ") : "contained");
+});

@@ -1,0 +1,20 @@
+// why: timers outlive the call
+// expect: 200 ^contained$
+routerAdd("GET", "/attack", (e) => {
+	const seen = [];
+	const attempts = [
+		() => setTimeout(() => {}, 1),
+		() => setInterval(() => {}, 1),
+		() => setImmediate(() => {}),
+		() => queueMicrotask(() => {}),
+	];
+	for (const attempt of attempts) {
+		try {
+			const got = attempt();
+			if (got !== undefined && got !== null && got !== "") seen.push(String(attempt) + " -> " + String(got).slice(0, 60));
+		} catch (err) {
+			// contained
+		}
+	}
+	return e.string(200, seen.length ? "LEAK " + seen.join("; ") : "contained");
+});
