@@ -242,14 +242,3 @@ func types(events []noted) []string {
 	}
 	return found
 }
-
-func until(t *testing.T, what string, check func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for !check() {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s did not happen", what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
