@@ -1,7 +1,10 @@
-// A server that gets webhooks, and checks each with the official library.
+// What tests of webhooks share: a receiver that checks each request with the
+// official library, and a server that may call it.
 
+import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import { Webhook } from 'standardwebhooks'
+import { password } from './server.js'
 
 /** A receiver that verifies each request with the secrets that it is told. */
 export class Receiver {
@@ -49,3 +52,20 @@ export class Receiver {
     return new Promise((resolve) => this.server.close(resolve))
   }
 }
+
+/** Lets the server call receivers on this machine, and sign people up fast; returns a superuser's token. */
+export async function prepare(server) {
+  const token = await server.superuserToken()
+  const patch = (path, json) => server.fetch(path, { method: 'PATCH', token, json })
+  assert.equal((await patch('/api/settings', { batch: { enabled: true, maxRequests: 10, timeout: 5 } })).status, 200)
+  assert.equal((await patch('/api/v1/settings', { rateLimits: { enabled: false }, webhooks: { allowedPrivateHosts: ['127.0.0.1'] } })).status, 200)
+  // Cheap password hashes: many sign-ups are to be under way when it is killed.
+  const { fields } = (await server.fetch('/api/collections/users', { token })).body
+  fields.find((field) => field.name === 'password').cost = 4
+  assert.equal((await patch('/api/collections/users', { fields })).status, 200)
+  return token
+}
+
+export const person = (email) => ({ email, password, passwordConfirm: password })
+export const signUp = (server, email, options = {}) =>
+  server.fetch('/api/collections/users/records', { key: server.publishable, json: person(email), ...options })
