@@ -603,6 +603,29 @@ func TestStartAndStop(t *testing.T) {
 	eventually(t, "the delivery", func() bool { return s.row(sent).Status == statusDelivered })
 }
 
+// A stop leaves no goroutine behind, whatever was under way. It runs alone, to
+// count none of other tests.
+func TestNoGoroutineIsLeft(t *testing.T) {
+	s := newSite(t, func(cfg *Config) { cfg.Timeout = patience })
+	r := newReceiver(t, func(_ http.ResponseWriter, r *http.Request, _ int) { <-r.Context().Done() })
+	s.endpoint(r.URL)
+	for i := range 20 {
+		s.publish(fmt.Sprint("u", i))
+	}
+	round := func(n int) {
+		s.start()
+		eventually(t, "all attempts", func() bool { return r.count() == n*laneWidth })
+		s.stop()
+		r.CloseClientConnections()
+	}
+	round(1)
+	before := runtime.NumGoroutine()
+	for n := range 10 {
+		round(n + 2)
+	}
+	eventually(t, "the end of all goroutines", func() bool { return runtime.NumGoroutine() <= before+2 })
+}
+
 // Where an endpoint leads is judged when it is called.
 func TestGuard(t *testing.T) {
 	t.Parallel()
