@@ -90,6 +90,8 @@ export class Server {
       if (this.process.exitCode !== null) throw new Error(`picobase ended with ${this.process.exitCode}: ${this.output}`)
       return fetch(this.url + '/api/v1/ready').then((r) => r.ok, () => false)
     }, limit)
+    // The keys are printed before that, but may come through the pipe after it.
+    await until('word of the start', () => /Try it:|keys create --kind|"started"/.test(this.output), limit)
     this.publishable = /pbk_pub_\w+/.exec(this.output)?.[0]
     this.secret = /pbk_sec_\w+/.exec(this.output)?.[0]
   }
