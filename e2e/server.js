@@ -78,6 +78,7 @@ export class Server {
 
   spawn(args, env, program = binary) {
     this.output = ''
+    this.jsonLog = args.includes('json')
     this.process = spawn(program, args, { env: cleanEnv(env), stdio: ['ignore', 'pipe', 'pipe'] })
     this.exited = new Promise((resolve) => this.process.on('exit', (code, signal) => resolve({ code, signal })))
     for (const stream of [this.process.stdout, this.process.stderr]) {
@@ -90,8 +91,8 @@ export class Server {
       if (this.process.exitCode !== null) throw new Error(`picobase ended with ${this.process.exitCode}: ${this.output}`)
       return fetch(this.url + '/api/v1/ready').then((r) => r.ok, () => false)
     }, limit)
-    // The keys are printed before that, but may come through the pipe after it.
-    await until('word of the start', () => /Try it:|keys create --kind|"started"/.test(this.output), limit)
+    // What it printed may still be on its way through the pipe.
+    if (!this.jsonLog) await until('the announcement', () => /api\/health\n|only shown when they are made/.test(this.output), limit)
     this.publishable = /pbk_pub_\w+/.exec(this.output)?.[0]
     this.secret = /pbk_sec_\w+/.exec(this.output)?.[0]
   }
