@@ -89,7 +89,9 @@ export class Server {
   async ready(limit) {
     await until('start', async () => {
       if (this.process.exitCode !== null) throw new Error(`picobase ended with ${this.process.exitCode}: ${this.output}`)
-      return fetch(this.url + '/api/v1/ready').then((r) => r.ok, () => false)
+      // Read to its end, and with a limit of its own: a fetch whose answer is left
+      // unread can keep later ones waiting for ever.
+      return fetch(this.url + '/api/v1/ready', { signal: AbortSignal.timeout(5000) }).then(async (r) => (await r.text(), r.ok)).catch(() => false)
     }, limit)
     // What it printed may still be on its way through the pipe.
     if (!this.jsonLog) await until('the announcement', () => /api\/health\n|only shown when they are made/.test(this.output), limit)
