@@ -128,6 +128,13 @@ func (o serveOptions) complete(cfg *tenant.Config) (tenant.ServeConfig, error) {
 		return tenant.ServeConfig{}, err
 	}
 	cfg.PlatformPublicKey = key.Reveal()
+	switch webhooks := os.Getenv("PICOBASE_WEBHOOKS"); webhooks {
+	case "", "on":
+	case "paused":
+		cfg.WebhooksPaused = true
+	default:
+		return tenant.ServeConfig{}, fmt.Errorf("PICOBASE_WEBHOOKS: %q is neither on nor paused", webhooks)
+	}
 	if cfg.Storage, err = readStorage(); err != nil {
 		return tenant.ServeConfig{}, err
 	}

@@ -94,6 +94,8 @@ export class Server {
   async ready(limit) {
     await until('start', async () => {
       if (this.process.exitCode !== null) throw new Error(`picobase ended with ${this.process.exitCode}: ${this.output}`)
+      // Read to its end, and with a limit of its own: a fetch whose answer is left
+      // unread can keep later ones waiting for ever.
       return answers(this.url + '/api/v1/ready')
     }, limit)
     // What it printed may still be on its way through the pipe.

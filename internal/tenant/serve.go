@@ -72,6 +72,9 @@ func (t *Tenant) Serve(ctx context.Context, cfg ServeConfig) error {
 	if err := t.createSuperuser(cfg); err != nil {
 		return err
 	}
+	if err := t.webhooks.Adopt(); err != nil {
+		return err
+	}
 	started := make(chan struct{})
 	t.bindStarted(cfg, started)
 	t.bindListener(cfg)

@@ -83,6 +83,11 @@ type Config struct {
 	ProjectID         string
 	PlatformPublicKey string
 
+	// WebhooksPaused is for data that comes from elsewhere: its webhooks are
+	// disabled, and their pending deliveries are not sent, until somebody enables
+	// them. Without a ProjectID that happens at every start.
+	WebhooksPaused bool
+
 	// Routers are the peers whose requests come from elsewhere, as X-Forwarded-For
 	// says: networks, and "unix" for peers at the socket, separated by commas.
 	Routers string
@@ -261,6 +266,7 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	}
 	t.webhooks, err = webhooks.Register(app, webhooks.Config{
 		Settings: current, Version: t.cfg.Version, Transact: transact, Metrics: metrics,
+		Project: t.cfg.ProjectID, Paused: t.cfg.WebhooksPaused,
 	})
 	if err != nil {
 		return err
