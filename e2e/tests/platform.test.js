@@ -2,6 +2,7 @@
 
 import { Validator } from '@seriousme/openapi-schema-validator'
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { createPublicKey, verify } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { chmod, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
@@ -11,7 +12,7 @@ import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { ownerToken, Platform } from '../platform.js'
 import { S3, skip } from '../s3.js'
-import { until } from '../server.js'
+import { binary, cleanEnv, freePort, until } from '../server.js'
 
 /** The process ids of the tenants that run, by project id. */
 async function tenants(platform) {
@@ -219,6 +220,31 @@ describe('a platform that is killed', () => {
   })
 })
 
+describe('many projects', () => {
+  let platform
+  before(async () => {
+    platform = await Platform.start({ args: ['--wake-timeout', '90s'] })
+  })
+  after(() => platform?.close())
+
+  test('200 of them, 50 awake at once: each is answered by its own tenant', async () => {
+    const all = []
+    for (let i = 0; i < 200; i++) all.push(await platform.create(`p-${i}`))
+    const woken = all.filter((_, i) => i % 4 === 0)
+    // Its own key is known, and lacks the scope; another's is not known.
+    const ask = (project, key) => platform.request(`${project.name}.localhost`, '/api/v1/usage', { key }).then((a) => a.body?.error?.code ?? a.text)
+    const load = woken.flatMap((project) => [project, project, project, project])
+    load.sort(() => Math.random() - 0.5)
+    const own = await Promise.all(load.map((project) => ask(project, project.keys.secret)))
+    assert.deepEqual([...new Set(own)], ['api_key_scope_required'])
+    const others = await Promise.all(woken.map((project, i) => ask(project, woken[(i + 1) % woken.length].keys.secret)))
+    assert.deepEqual([...new Set(others)], ['api_key_unknown'])
+    const status = (await platform.api('/projects')).body.items.map((p) => p.status)
+    assert.equal(status.filter((s) => s === 'running').length, 51) // and the first one
+    assert.equal(status.filter((s) => s === 'asleep').length, 150)
+  })
+})
+
 describe('idle projects', () => {
   let platform
   before(async () => {
@@ -347,19 +373,14 @@ describe('a platform for routers elsewhere', () => {
   let platform, token
   before(async () => {
     platform = await Platform.start({
-      command: ['platform', 'serve', '--no-router', '--base-domain', 'localhost'],
+      command: ['platform', 'serve', '--no-router', '--base-domain', 'localhost', '--stop-projects'],
       env: { PICOBASE_ROUTER_TOKEN: 'shared', PICOBASE_SUPERUSER_EMAIL: 'root@example.com', PICOBASE_SUPERUSER_PASSWORD: password },
     })
     const signIn = await platform.request('localhost', '/api/collections/users/auth-with-password', { json: { identity: 'root@example.com', password } })
     assert.equal(signIn.status, 200, signIn.text)
     token = signIn.body.token
   })
-  after(async () => {
-    if (!platform) return
-    for (const pid of Object.values(await tenants(platform))) process.kill(pid)
-    await until('the end of the tenants', async () => Object.keys(await tenants(platform)).length === 0)
-    await platform.close()
-  })
+  after(() => platform?.close())
 
   test('tells them its table and what changes, and wakes for them', async () => {
     const lines = []
@@ -390,6 +411,31 @@ describe('a platform for routers elsewhere', () => {
     await platform.request('localhost', `/api/platform/v1/projects/${project.id}`, { token, method: 'DELETE' })
     await until('the removal', () => lines.some((m) => m.op === 'remove' && m.route.project === project.id))
     stream.destroy()
+  })
+
+  test('that is gone stops no project from being served', async () => {
+    const project = (await platform.request('localhost', '/api/platform/v1/projects', { token, json: { name: 'near' } })).body
+    const port = await freePort()
+    const router = spawn(binary, ['router', '--platform', `http://127.0.0.1:${platform.port}`, '--http', `127.0.0.1:${port}`, '--admin', ''], {
+      env: cleanEnv({ PICOBASE_ROUTER_TOKEN: 'shared' }),
+      stdio: 'ignore',
+    })
+    try {
+      const call = () => platform.request.call({ port }, 'near.localhost', '/api/health', { key: project.keys.publishable }).catch((error) => ({ status: String(error) }))
+      await until('an answer', async () => (await call()).status === 200)
+      await platform.kill('SIGKILL')
+      const statuses = new Set()
+      for (let i = 0; i < 200; i++) statuses.add((await call()).status)
+      assert.deepEqual([...statuses], [200])
+      await platform.launch()
+      assert.equal((await call()).status, 200)
+      // And it wakes again: the router has found the new platform.
+      await platform.request('localhost', `/api/platform/v1/projects/${project.id}/restart`, { token, method: 'POST' })
+      await until('an answer', async () => (await call()).status === 200)
+    } finally {
+      router.kill()
+      await new Promise((resolve) => router.on('exit', resolve))
+    }
   })
 
   test('is closed to strangers', async () => {
