@@ -237,6 +237,8 @@ func (x *exchange) fail(err error) {
 		x.router.logger.Warn("a project did not answer", "project", x.project.id, "requestId", x.id, "error", err)
 		answer = errUpstream
 		x.outcome = upstreamFailed
+	case answer == apierr.ErrInternal:
+		x.outcome = internalError
 	default:
 		x.outcome = outcomeOf(answer)
 		x.out.Header()[http.CanonicalHeaderKey(routes.HeaderForwarded)] = []string{"false"}

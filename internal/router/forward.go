@@ -48,7 +48,7 @@ func newTransport() *http.Transport {
 		TLSHandshakeTimeout:    dialTimeout,
 		MaxResponseHeaderBytes: maxAnswerHeader,
 		ExpectContinueTimeout:  time.Second,
-		ReadBufferSize:         8 << 10,
+		ReadBufferSize:         16 << 10, // a page of records in one read
 		WriteBufferSize:        4 << 10,
 	}
 }

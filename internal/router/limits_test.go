@@ -199,7 +199,7 @@ func TestConnectionLimits(t *testing.T) {
 func TestSlowBody(t *testing.T) {
 	t.Parallel()
 	shop := newTenant(t, "shop")
-	router, _, url := start(t, Config{}, shop.route("shop.example.com"))
+	router, table, url := start(t, Config{}, shop.route("shop.example.com"))
 	router.patience, router.bodyGrace = 100*time.Millisecond, 200*time.Millisecond
 	for name, announced := range map[string]string{"kept": "Content-Length: 10", "streamed": "Content-Length: 1000000", "chunked": "Transfer-Encoding: chunked"} {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
@@ -215,18 +215,21 @@ func TestSlowBody(t *testing.T) {
 		}
 	}
 	eventually(t, "their slots are free", func() bool { return router.open.Load() == 0 })
-	// A body that comes in time is no matter of how long the answer takes.
-	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	for range 2 {
-		fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: shop.example.com\r\nContent-Length: 4\r\n\r\nbody")
-		if n, err := conn.Read(make([]byte, 4096)); n == 0 {
-			t.Error(err)
+	// How long the answer takes is no matter, whatever was sent.
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		select {
+		case <-time.After(3 * router.patience):
+			fmt.Fprint(w, "{}")
+		case <-r.Context().Done():
 		}
-		time.Sleep(2 * router.patience) // an idle connection is not a slow one
+	}))
+	defer slow.Close()
+	put(table, running("slow", slow.URL, "slow.example.com"))
+	for _, body := range []string{"body", strings.Repeat("x", keepLimit+1)} {
+		if a := send(t, url, request{method: "POST", host: "slow.example.com", body: body}); a.status != 200 || string(a.body) != "{}" {
+			t.Errorf("%d bytes: %d %s", len(body), a.status, a.body)
+		}
 	}
 }
 

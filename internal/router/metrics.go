@@ -20,6 +20,7 @@ const (
 	badRequest     outcome = "bad_request"
 	upstreamFailed outcome = "upstream_failed"
 	refused        outcome = "refused"
+	internalError  outcome = "internal_error"
 )
 
 // named are the refusals that have an outcome of their own, which is their code.
@@ -50,7 +51,7 @@ type metrics struct {
 func newMetrics(r *Router) *metrics {
 	m := &metrics{registry: prometheus.NewRegistry(), requests: map[outcome]prometheus.Counter{}}
 	requests := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "picobase_router_requests_total", Help: "Requests by how they ended."}, []string{"outcome"})
-	for _, known := range []outcome{forwarded, preflighted, clientGone, badRequest, upstreamFailed, refused} {
+	for _, known := range []outcome{forwarded, preflighted, clientGone, badRequest, upstreamFailed, refused, internalError} {
 		m.requests[known] = requests.WithLabelValues(string(known))
 	}
 	for _, known := range named {

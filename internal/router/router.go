@@ -18,10 +18,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/picobase/picobase/internal/apierr"
 	"github.com/picobase/picobase/internal/routes"
 )
 
@@ -123,10 +125,21 @@ func New(cfg Config) (*Router, error) {
 func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	x, _ := r.exchanges.Get().(*exchange)
 	x.begin(w, req)
-	// Deferred, since a stream that breaks off ends in a panic.
+	// A stream that breaks off ends in a panic too, which is net/http's to see.
 	defer func() {
+		failure := recover()
+		if failure != nil && failure != http.ErrAbortHandler { //nolint:errorlint // that very value
+			r.logger.Error("the router failed", "requestId", x.id, "panic", failure, "stack", string(debug.Stack()))
+			if x.out.status == 0 {
+				x.fail(apierr.ErrInternal)
+				failure = nil
+			}
+		}
 		x.end()
 		r.exchanges.Put(x)
+		if failure != nil {
+			panic(http.ErrAbortHandler)
+		}
 	}()
 	x.serve()
 }

@@ -33,6 +33,7 @@ type waking struct {
 }
 
 type wakeCall struct {
+	from   *place // where the project was when it began
 	done   chan struct{}
 	cancel context.CancelFunc
 	err    error // once done is closed
@@ -74,7 +75,7 @@ func (r *Router) wake(p *project, t *traffic) (*wakeCall, error) {
 		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), wakeLimit)
-	call := &wakeCall{done: make(chan struct{}), cancel: cancel}
+	call := &wakeCall{from: p.place.Load(), done: make(chan struct{}), cancel: cancel}
 	w.call = call
 	go func() {
 		defer cancel()
@@ -104,7 +105,8 @@ func (r *Router) awoke(p *project, t *traffic, call *wakeCall, route routes.Rout
 		err = t.waking.refused
 	} else {
 		t.waking.awoke = now
-		p.place.Store(newPlace(route, p.place.Load(), r.logger))
+		// Unless the table has moved it meanwhile: what that says is newer.
+		p.place.CompareAndSwap(call.from, newPlace(route, call.from, r.logger))
 	}
 	call.end(err)
 	t.waking.mu.Unlock()

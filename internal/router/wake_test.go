@@ -336,3 +336,40 @@ func TestPreflightOfSleepingProject(t *testing.T) {
 		t.Errorf("%d", a.status)
 	}
 }
+
+// What the table says while a project wakes is newer than what the wake says.
+func TestStoppedWhileWaking(t *testing.T) {
+	t.Parallel()
+	shop := newTenant(t, "shop")
+	release := make(chan struct{})
+	w := &waker{wake: func(context.Context, string) (routes.Route, error) {
+		<-release
+		return shop.route("shop.example.com"), nil
+	}}
+	router, table, url := start(t, Config{Waker: w}, sleeping("shop", "shop.example.com"))
+	got := make(chan answer, 1)
+	go func() {
+		a, _ := try(context.Background(), url, request{host: "shop.example.com"})
+		got <- a
+	}()
+	eventually(t, "it is held", func() bool { return router.held.Load() == 1 })
+	p := table.resolve("shop.example.com")
+	// As if the waker had answered just before those who wait were told.
+	p.place.Store(&place{state: routes.Off})
+	close(release)
+	if a := <-got; a.code() != "project_stopped" {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	shop := newTenant(t, "shop")
+	router, _, url := start(t, Config{}, shop.route("shop.example.com"))
+	router.transport = roundTripper(func(*http.Request) (*http.Response, error) { panic("a fault") })
+	a := send(t, url, request{host: "shop.example.com"})
+	if a.status != 500 || a.code() != "internal_error" || a.header.Get("X-PicoBase-Forwarded") != "" || strings.Contains(string(a.body), "fault") {
+		t.Errorf("%d %v %s", a.status, a.header, a.body)
+	}
+	eventually(t, "its slot is free", func() bool { return router.open.Load() == 0 })
+}
