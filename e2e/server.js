@@ -88,7 +88,7 @@ export class Server {
   async ready(limit) {
     await until('start', async () => {
       if (this.process.exitCode !== null) throw new Error(`picobase ended with ${this.process.exitCode}: ${this.output}`)
-      return fetch(this.url + '/api/v1/ready').then((r) => r.ok, () => false)
+      return fetch(this.url + '/api/v1/ready', { signal: AbortSignal.timeout(5000) }).then((r) => r.ok, () => false)
     }, limit)
     // What it has printed may arrive after the answer of its port.
     await until('the announcement', () => /Try it:|Keys are only shown|"started"/.test(this.output), 1000).catch(() => {})
