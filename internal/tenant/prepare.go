@@ -47,6 +47,9 @@ func (t *Tenant) Prepare(ctx context.Context, cfg ServeConfig) error {
 	return errors.Join(err, stop())
 }
 
+// probeGrace is how long the end of a restore waits for its probes.
+const probeGrace = 100 * time.Millisecond
+
 // restoreProgress is what probes are told during a restore, in bytes.
 type restoreProgress struct{ done, total atomic.Int64 }
 
@@ -61,7 +64,15 @@ func (p *restoreProgress) serve(ctx context.Context, t *Tenant, addr string) (st
 	}
 	server := &http.Server{Handler: p, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(listener) }() // ends with Close, and only so
-	return server.Close, nil
+	return func() error {
+		// Whoever has asked gets an answer, in the place of a broken connection.
+		ctx, cancel := context.WithTimeout(context.Background(), probeGrace)
+		defer cancel()
+		if err := server.Shutdown(ctx); err != nil {
+			return server.Close()
+		}
+		return nil
+	}, nil
 }
 
 // ServeHTTP implements [http.Handler].

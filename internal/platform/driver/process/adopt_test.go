@@ -447,6 +447,10 @@ func TestLimits(t *testing.T) {
 	// The limit goes with the spec.
 	status = r.started(driver.Spec{ID: "one", Memory: 600 << 20})
 	r.ask(status.URL, "/fill?mb=100")
+	r.no(syscall.Kill(r.ask(status.URL, "/").PID, syscall.SIGKILL))
+	if status := r.until("one", driver.Crashed); strings.Contains(status.Message, "out of memory") {
+		t.Errorf("another end is taken for the last one's: %s", status.Message)
+	}
 	r.no(r.Delete(r.ctx, "one"))
 	if _, err := os.Stat(filepath.Join(r.limits.memoryDir+r.limits.unified, "one")); !os.IsNotExist(err) {
 		t.Errorf("the group is left: %v", err)

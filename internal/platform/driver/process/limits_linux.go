@@ -198,7 +198,7 @@ func (l *limits) startSeparate(id string, spec storedSpec, cmd *exec.Cmd) error 
 }
 
 // outOfMemory reports whether the tenant was killed for its limit. It counts since
-// the group was made, which each end of the tenant's removes.
+// the group was made: it is removed when the process has ended.
 func (l *limits) outOfMemory(id string) bool {
 	path := filepath.Join(l.memoryDir, id, "memory.oom_control")
 	if l.unified != "" {

@@ -190,6 +190,7 @@ func (t *tenant) finish(code int, withMachine bool) error {
 		message = t.crashMessage(code)
 	}
 	t.removeSocket()
+	t.d.limits.remove(t.id) // what it has counted is of this process
 	err := t.set(func(s *state) {
 		s.State, s.Process, s.URL, s.ExitCode, s.Message = driver.Stopped, nil, "", code, message
 		if !asked {
