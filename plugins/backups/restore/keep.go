@@ -26,11 +26,25 @@ import (
 //     invalid since (another password, a sign-out everywhere, a deletion) all
 //     tokens are invalid in the restored state too. Everybody else stays signed in.
 
+// carried is a table that is carried over.
+type carried struct {
+	table string
+
+	// migrations are those that made the table as the present has it, and would fail
+	// on a table that is there. Others run again: what they make may be missing.
+	migrations []string
+}
+
 // asPresent are the tables that are taken whole from the present state.
-var asPresent = []string{"_pico_keys", "_pico_webhooks", "_pico_webhook_deliveries", "_pico_hook_secrets"}
+var asPresent = []carried{
+	{"_pico_keys", []string{"1800000001_keys.go"}},
+	{"_pico_webhooks", nil},
+	{"_pico_webhook_deliveries", nil},
+	{"_pico_hook_secrets", nil},
+}
 
 // growing are the tables of which the present rows are added.
-var growing = []string{"_pico_audit"}
+var growing = []carried{{"_pico_audit", nil}}
 
 // keep carries over from the present database into the new one. Doing it twice
 // is the same as doing it once.
@@ -70,15 +84,16 @@ type keeper struct {
 }
 
 func (k keeper) run() error {
-	for _, table := range slices.Concat(asPresent, growing) {
-		ok, err := k.ensureTable(table)
+	for i, c := range slices.Concat(asPresent, growing) {
+		table := c.table
+		ok, err := k.ensureTable(c)
 		if err != nil {
 			return fmt.Errorf("table %s: %w", table, err)
 		}
 		if !ok {
 			continue
 		}
-		if slices.Contains(asPresent, table) {
+		if i < len(asPresent) {
 			if err := k.exec("DELETE FROM main." + quote(table)); err != nil {
 				return fmt.Errorf("table %s: %w", table, err)
 			}
@@ -92,7 +107,8 @@ func (k keeper) run() error {
 
 // ensureTable makes a table of the present in a state from before there was one,
 // with all that belongs to it. It reports whether there is anything to copy.
-func (k keeper) ensureTable(table string) (bool, error) {
+func (k keeper) ensureTable(c carried) (bool, error) {
+	table := c.table
 	inPresent, err := k.hasTable("present", table)
 	if err != nil || !inPresent {
 		return false, err
@@ -114,7 +130,12 @@ func (k keeper) ensureTable(table string) (bool, error) {
 	if err := k.exec("INSERT OR IGNORE INTO main._collections SELECT * FROM present._collections WHERE name = ?", table); err != nil {
 		return false, err
 	}
-	return true, k.exec("INSERT OR IGNORE INTO main._migrations SELECT * FROM present._migrations WHERE file LIKE '18000000%'")
+	for _, file := range c.migrations {
+		if err := k.exec("INSERT OR IGNORE INTO main._migrations SELECT * FROM present._migrations WHERE file = ?", file); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 func (k keeper) hasTable(schema, table string) (found bool, err error) {
