@@ -301,13 +301,13 @@ func TestEarlierThanPicoBase(t *testing.T) {
 		exec(t, app, addEntry, dbx.Params{"id": "after"})
 		exec(t, app, addWebhook, dbx.Params{"id": "hook00000000001", "secret": "s"})
 		exec(t, app, addDelivery, dbx.Params{"id": "waits", "status": "pending"})
-		exec(t, app, "INSERT INTO _migrations (file, applied) VALUES ('1800009999_later.go', 1)")
+		exec(t, app, "INSERT INTO _migrations (file, applied) VALUES ('1800000099_later.go', 1)")
 	})
 	order(t, dir, earlier, false)
 	carry(t, dir)
 	folder(t, dir, func(app core.App) { // also: the migrations run
 		var later int
-		if err := app.DB().NewQuery("SELECT COUNT(*) FROM _migrations WHERE file = '1800009999_later.go'").Row(&later); err != nil || later != 0 {
+		if err := app.DB().NewQuery("SELECT COUNT(*) FROM _migrations WHERE file = '1800000099_later.go'").Row(&later); err != nil || later != 0 {
 			t.Errorf("a migration is recorded that made none of the tables carried over: what it makes would be missing for good; %v", err)
 		}
 		if n, err := app.CountRecords("_pico_keys"); err != nil || n != 1 {
