@@ -32,6 +32,9 @@ import (
 // pollInterval is how soon a version that another process activated is in force.
 const pollInterval = 500 * time.Millisecond
 
+// defaultLoadLimit is how long the files of a version may take to load, together.
+const defaultLoadLimit = 15 * time.Second
+
 const retentionJob = "picoHookLogRetention"
 
 // Config configures the plugin.
@@ -91,6 +94,8 @@ type Plugin struct {
 	flusher *worker.Worker
 	watcher watcher
 
+	loadLimit time.Duration
+
 	status atomic.Pointer[status] // what runs, for whoever asks
 
 	// changing is held by whoever changes what is stored or what runs.
@@ -116,7 +121,7 @@ func Register(app core.App, cfg Config) (*Plugin, error) {
 	if cfg.Record == nil {
 		cfg.Record = func(core.App, *core.RequestEvent, Act) error { return nil }
 	}
-	p := &Plugin{app: app, cfg: cfg}
+	p := &Plugin{app: app, cfg: cfg, loadLimit: defaultLoadLimit}
 	p.status.Store(&status{})
 	p.logs.app = app
 	p.tail.StillAllowed = cfg.StillAllowed
