@@ -23,6 +23,7 @@ import (
 
 	"github.com/picobase/picobase/internal/config"
 	"github.com/picobase/picobase/internal/httpapi"
+	"github.com/picobase/picobase/internal/watch"
 	"github.com/picobase/picobase/internal/worker"
 	"github.com/picobase/picobase/plugins/jshooks/engine"
 	"github.com/pocketbase/pocketbase/core"
@@ -92,7 +93,7 @@ type Plugin struct {
 	tail    httpapi.Tail[logEntry]
 	poller  *worker.Worker
 	flusher *worker.Worker
-	watcher watcher
+	watcher watch.Watcher
 
 	loadLimit time.Duration
 
@@ -163,7 +164,7 @@ func (p *Plugin) Start() error {
 	p.poller.Start()
 	p.flusher.Start()
 	if p.cfg.Watch && p.cfg.Dir != "" {
-		if err := p.watcher.start(p.cfg.Dir, p.reloadFolder, p.logError("watch the folder of hooks")); err != nil {
+		if err := p.watcher.Start(p.cfg.Dir, p.reloadFolder, p.logError("watch the folder of hooks")); err != nil {
 			p.logError("watch the folder of hooks")(err)
 		}
 	}
@@ -179,7 +180,7 @@ func (p *Plugin) Start() error {
 // logged.
 func (p *Plugin) Stop(ctx context.Context) error {
 	p.app.Cron().Remove(retentionJob)
-	p.watcher.stop()
+	p.watcher.Stop()
 	stopped := p.poller.Stop(ctx)
 
 	p.changing.Lock()
