@@ -21,6 +21,7 @@ import (
 //     was delivered since. What the present has pending happened, and is still sent;
 //     what only the restored state has pending was delivered and forgotten;
 //   - secrets of hooks: they are keys to other people's services, where no time went back;
+//   - the numbers of versions of hooks: "12" in a log or a chat goes on to mean one thing;
 //   - the audit trail: restoring must not be a way to forget;
 //   - sessions that were ended stay ended: of everybody whose tokens were made
 //     invalid since (another password, a sign-out everywhere, a deletion) all
@@ -45,6 +46,10 @@ var asPresent = []carried{
 
 // growing are the tables of which the present rows are added.
 var growing = []carried{{"_pico_audit", nil}}
+
+// counting are the tables whose rows come from the restored state, numbered on
+// from the present.
+var counting = []string{"_pico_hooks"}
 
 // keep carries over from the present database into the new one. Doing it twice
 // is the same as doing it once.
@@ -102,7 +107,26 @@ func (k keeper) run() error {
 			return fmt.Errorf("table %s: %w", table, err)
 		}
 	}
+	for _, table := range counting {
+		if err := k.countOn(table); err != nil {
+			return fmt.Errorf("numbers of %s: %w", table, err)
+		}
+	}
 	return k.endSessions()
+}
+
+// countOn makes sure that the table gives no number again that the present gave.
+func (k keeper) countOn(table string) error {
+	ok, err := k.ensureTable(carried{table: table})
+	if err != nil || !ok {
+		return err
+	}
+	// The table has no unique key: what it holds is replaced by hand.
+	const highest = "(SELECT MAX(seq) FROM (SELECT seq FROM main.sqlite_sequence WHERE name = ?1 UNION ALL SELECT seq FROM present.sqlite_sequence WHERE name = ?1))"
+	if err := k.exec("INSERT INTO main.sqlite_sequence (name, seq) SELECT ?1, "+highest+" WHERE "+highest+" IS NOT NULL", table); err != nil {
+		return err
+	}
+	return k.exec("DELETE FROM main.sqlite_sequence WHERE name = ?1 AND rowid < (SELECT MAX(rowid) FROM main.sqlite_sequence WHERE name = ?1)", table)
 }
 
 // ensureTable makes a table of the present in a state from before there was one,
