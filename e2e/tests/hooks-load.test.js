@@ -138,3 +138,50 @@ describe('hooks under load', () => {
     assert.equal((await server.fetch('/version', { key: server.publishable })).body.version, oldest - 1)
   })
 })
+
+test('kill -9 at any moment of an upload: what was answered is active, in whole, after the next start', async () => {
+  const args = ['--hooksDir', '/nonexistent', '--replication', 'off']
+  let server = await Server.start({ args })
+  try {
+    await until('the first keys', () => server.publishable)
+    const { dir, publishable: key } = server
+    const numbered = new Map() // by version's id, what it answers; of those that were answered
+    let answered = { id: null }
+    for (let round = 0, n = 0; round < 12; round++) {
+      const token = await server.superuserToken()
+      const limit = performance.now() + 15 * round
+      let sent
+      const uploads = (async () => {
+        for (;;) {
+          sent = ++n
+          const made = await server.fetch('/api/v1/hooks', { token, json: { files: versions[n % versions.length](n) } }).catch(() => undefined)
+          if (made?.status !== 201) return
+          answered = { id: made.body.id, version: n }
+          numbered.set(made.body.id, n)
+        }
+      })()
+      await until('the moment', () => performance.now() >= limit)
+      await server.stop('SIGKILL')
+      await uploads
+
+      server = await Server.start({ dir, args })
+      const state = (await server.fetch('/api/v1/hooks', { token: await server.superuserToken() })).body
+      const active = state.items.filter((v) => v.active)
+      assert.ok(active.length <= 1, JSON.stringify(active))
+      assert.equal(state.running?.version ?? null, state.active)
+      assert.deepEqual(state.problems, [])
+      if (state.active === null) {
+        assert.equal(answered.id, null, 'an answered version is gone')
+        continue
+      }
+      const { version } = (await server.fetch('/version', { key })).body
+      assert.ok(version === answered.version || version === sent, `version ${version}, answered ${answered.version}, sent ${sent}`)
+      // Of the one under way either all is there or nothing.
+      if (version === sent) answered = { id: state.active, version }
+      assert.equal(state.active, answered.id)
+    }
+    assert.ok(numbered.size > 5, `only ${numbered.size} uploads were answered`)
+  } finally {
+    await server.close()
+  }
+})
