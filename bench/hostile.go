@@ -59,7 +59,7 @@ func measureAttacks(ctx context.Context, opts options, work string, out io.Write
 	if err != nil {
 		return nil, err
 	}
-	defer silent.Close()
+	defer func() { _ = silent.Close() }() // nothing was written to it
 	s := newServer("picobase", opts.picobase, filepath.Join(work, "attacked"))
 	defer s.stop()
 	if err := s.startPicoBase(ctx); err != nil {

@@ -37,6 +37,9 @@ func schemaOf(t *testing.T, path string) map[string]string {
 		}
 		found[name] = statement
 	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
 	return found
 }
 

@@ -243,7 +243,7 @@ func TestDiffOfLargeFiles(t *testing.T) {
 	}
 	begun := time.Now()
 	diffs := diffFiles(engine.Bundle{"a.pb.js": text()}, engine.Bundle{"a.pb.js": text()})
-	if took := time.Since(begun); took > 20*time.Second {
+	if took := time.Since(begun); took > time.Minute { // one that tries all ways takes hours
 		t.Errorf("it took %s", took)
 	}
 	if len(diffs) != 1 || diffs[0].Change != "changed" {
