@@ -10,7 +10,7 @@ export CGO_ENABLED = 0
 # A certificate bundle for AWS breaks S3 over plain HTTP, which tests use.
 unexport AWS_CA_BUNDLE
 
-.PHONY: build run tools test test-go test-e2e check format vet lint bench bench-backups fuzz clean
+.PHONY: build run tools test test-go test-e2e check format vet lint bench bench-hooks bench-backups fuzz clean
 
 build: ## bin/picobase
 	go build $(GOFLAGS_BUILD) -o bin/picobase .
@@ -65,6 +65,9 @@ bin/pocketbase-stock: go.mod bench/stock/main.go
 
 bench: build tools ## PicoBase beside stock PocketBase, written to docs/benchmarks*.md
 	go run ./bench
+
+bench-hooks: build bin/pocketbase-stock ## only what hooks cost: docs/benchmarks-hooks.md
+	go run ./bench -only hooks
 
 bench-backups: build tools ## only what backups cost: docs/benchmarks-backups.md
 	go run ./bench -only backups

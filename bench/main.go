@@ -2,13 +2,14 @@
 // load and reports PicoBase as a ratio of stock. It is not a load test of
 // PocketBase: absolute numbers depend on the machine, only ratios are kept.
 //
-// What backups cost has a part of its own: the longest time a write waits for
+// Hooks have a part of their own: what a small one costs, and what hostile ones
+// cost everybody else. So have backups: the longest time a write waits for
 // one, throughput with and without replication, how far the replica is behind,
 // and how long a start takes.
 //
 //	make bench                   # builds bin/picobase, then:
 //	go run ./bench               # prints tables, writes docs/benchmarks*.md
-//	go run ./bench -only backups # one of its parts
+//	go run ./bench -only backups # one of its parts: requests, hooks or backups
 //	go run ./bench -rounds 1 -duration 1s -size 64MiB -write=false # a quick look
 package main
 
@@ -21,6 +22,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -37,12 +39,14 @@ type options struct {
 	write       bool
 	out         string
 
+	hooks   hookOptions
 	backups backupOptions
 }
 
 // The parts of a run, as -only names them.
 const (
 	partRequests = "requests"
+	partHooks    = "hooks"
 	partBackups  = "backups"
 )
 
@@ -80,7 +84,7 @@ func run(ctx context.Context, opts options, out io.Writer) error {
 	if err := buildStock(ctx, opts.stock, out); err != nil {
 		return err
 	}
-	facts, err := readFacts(opts)
+	known, err := readFacts(opts)
 	if err != nil {
 		return err
 	}
@@ -91,13 +95,16 @@ func run(ctx context.Context, opts options, out io.Writer) error {
 	}
 	defer func() { _ = os.RemoveAll(work) }()
 
-	if opts.only != partBackups {
-		if err := benchRequests(ctx, opts, facts, filepath.Join(work, "requests"), out); err != nil {
+	for _, part := range []struct {
+		name  string
+		bench func(ctx context.Context, opts options, facts facts, work string, out io.Writer) error
+	}{{partRequests, benchRequests}, {partHooks, benchHooks}, {partBackups, benchBackups}} {
+		if opts.only != "" && opts.only != part.name {
+			continue
+		}
+		if err := part.bench(ctx, opts, known, filepath.Join(work, part.name), out); err != nil {
 			return err
 		}
-	}
-	if opts.only != partRequests {
-		return benchBackups(ctx, opts, facts, filepath.Join(work, "backups"), out)
 	}
 	return nil
 }
@@ -209,9 +216,10 @@ func parseOptions(args []string) (options, error) {
 	fs.IntVar(&o.threads, "threads", 1, "threads of the load generator")
 	fs.StringVar(&o.picobase, "picobase", "bin/picobase", "PicoBase binary to measure")
 	fs.StringVar(&o.stock, "stock", "bin/pocketbase-stock", "where stock PocketBase is built")
-	fs.StringVar(&o.only, "only", "", "requests or backups; empty for both")
+	fs.StringVar(&o.only, "only", "", "requests, hooks or backups; empty for all")
 	fs.StringVar(&o.out, "out", "docs", "folder for the pages")
 	fs.BoolVar(&o.write, "write", true, "write the pages")
+	o.hooks.flags(fs)
 	o.backups.flags(fs)
 	if err := fs.Parse(args); err != nil {
 		return o, err
@@ -226,8 +234,8 @@ func parseOptions(args []string) (options, error) {
 
 func (o *options) validate() error {
 	switch {
-	case o.only != "" && o.only != partRequests && o.only != partBackups:
-		return fmt.Errorf("-only must be %s or %s, got %q", partRequests, partBackups, o.only)
+	case !slices.Contains([]string{"", partRequests, partHooks, partBackups}, o.only):
+		return fmt.Errorf("-only must be %s, %s or %s, got %q", partRequests, partHooks, partBackups, o.only)
 	case o.rounds < 1:
 		return fmt.Errorf("-rounds must be at least 1, got %d", o.rounds)
 	case o.duration < time.Second || o.duration%time.Second != 0:
@@ -236,7 +244,7 @@ func (o *options) validate() error {
 		return fmt.Errorf("-connections must be at least -threads (1 or more), got %d and %d", o.connections, o.threads)
 	}
 
-	if err := o.backups.validate(); err != nil {
+	if err := errors.Join(o.hooks.validate(), o.backups.validate()); err != nil {
 		return err
 	}
 

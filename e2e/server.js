@@ -81,7 +81,12 @@ export class Server {
     this.process = spawn(program, args, { env: cleanEnv(env), stdio: ['ignore', 'pipe', 'pipe'] })
     this.exited = new Promise((resolve) => this.process.on('exit', (code, signal) => resolve({ code, signal })))
     for (const stream of [this.process.stdout, this.process.stderr]) {
-      stream.setEncoding('utf8').on('data', (text) => (this.output += text))
+      stream.setEncoding('utf8').on('data', (text) => {
+        this.output += text
+        // What the server printed may arrive here after its first answers.
+        this.publishable ??= /pbk_pub_\w{38}/.exec(this.output)?.[0]
+        this.secret ??= /pbk_sec_\w{38}/.exec(this.output)?.[0]
+      })
     }
   }
 
@@ -90,8 +95,6 @@ export class Server {
       if (this.process.exitCode !== null) throw new Error(`picobase ended with ${this.process.exitCode}: ${this.output}`)
       return fetch(this.url + '/api/v1/ready').then((r) => r.ok, () => false)
     }, limit)
-    this.publishable = /pbk_pub_\w+/.exec(this.output)?.[0]
-    this.secret = /pbk_sec_\w+/.exec(this.output)?.[0]
   }
 
   /** Ends the server and returns { code, signal }. */
