@@ -10,10 +10,23 @@ export CGO_ENABLED = 0
 # A certificate bundle for AWS breaks S3 over plain HTTP, which tests use.
 unexport AWS_CA_BUNDLE
 
-.PHONY: build run tools test test-go test-e2e check format vet lint bench bench-hooks bench-backups fuzz clean
+.PHONY: build build-packages generate run tools test test-go test-e2e check format vet lint bench bench-hooks bench-backups fuzz clean
 
 build: ## bin/picobase
 	go build $(GOFLAGS_BUILD) -o bin/picobase .
+
+generate: ## clients that are made from a schema; a test tells when one is old
+	go generate ./internal/...
+
+build-packages: packages/client/dist ## dist of the npm packages
+
+packages/client/dist: packages/client/node_modules packages/client/build.js $(wildcard packages/client/src/*)
+	cd packages/client && npm run --silent build
+	@touch $@
+
+packages/client/node_modules: packages/client/package.json packages/client/package-lock.json
+	cd packages/client && npm ci --no-audit --no-fund
+	@touch $@
 
 run: build ## start PicoBase on pb_data and print where it is
 	bin/picobase serve
@@ -25,7 +38,7 @@ test-go: build tools
 
 # The end-to-end suite drives the real binary. What needs a browser is skipped
 # by name where there is none; NO_SKIP=1 makes that a failure.
-test-e2e: build tools e2e/node_modules
+test-e2e: build tools build-packages e2e/node_modules
 	cd e2e && npm test
 
 e2e/node_modules: e2e/package.json e2e/package-lock.json
@@ -83,4 +96,4 @@ escape: ## hostile JavaScript hooks against the engine
 	go test -count=1 -tags escape ./plugins/jshooks/engine
 
 clean:
-	rm -rf bin e2e/node_modules
+	rm -rf bin e2e/node_modules packages/*/node_modules packages/*/dist

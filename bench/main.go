@@ -130,6 +130,12 @@ func benchRequests(ctx context.Context, opts options, facts facts, work string, 
 		}
 	}
 
+	told, err := subscribe(ctx, pico, toldCollection)
+	if err != nil {
+		return fmt.Errorf("subscribe: %w", err)
+	}
+	defer told.close()
+
 	load, err := newWrk(work, opts)
 	if err != nil {
 		return err
@@ -191,7 +197,7 @@ func measure(ctx context.Context, rounds int, load *wrk, stock, pico *server, ou
 				continue
 			}
 			res.add(w.name, pair{stock: got[stock], picobase: got[pico]})
-			fmt.Fprintf(out, "round %d/%d %-7s %6.0f → %6.0f req/s, p99 %6.1f → %6.1f ms\n", round, rounds, w.name,
+			fmt.Fprintf(out, "round %d/%d %-12s %6.0f → %6.0f req/s, p99 %6.1f → %6.1f ms\n", round, rounds, w.name,
 				got[stock].rate, got[pico].rate, got[stock].p99, got[pico].p99)
 		}
 		if round == 0 {

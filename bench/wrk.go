@@ -34,6 +34,7 @@ var workloads = []workload{
 	{name: "list", method: http.MethodGet, path: recordsPath(readCollection) + "?perPage=30"},
 	{name: "view", method: http.MethodGet, path: recordsPath(readCollection), paths: everyRow()},
 	{name: "create", method: http.MethodPost, path: recordsPath(writeCollection), body: newRow()},
+	{name: "create, told", method: http.MethodPost, path: recordsPath(toldCollection), body: newRow()},
 }
 
 func everyRow() []string {

@@ -78,6 +78,7 @@ export class Server {
 
   spawn(args, env, program = binary) {
     this.output = ''
+    this.jsonLog = args.includes('json')
     this.process = spawn(program, args, { env: cleanEnv(env), stdio: ['ignore', 'pipe', 'pipe'] })
     this.exited = new Promise((resolve) => this.process.on('exit', (code, signal) => resolve({ code, signal })))
     for (const stream of [this.process.stdout, this.process.stderr]) {
@@ -93,8 +94,12 @@ export class Server {
   async ready(limit) {
     await until('start', async () => {
       if (this.process.exitCode !== null) throw new Error(`picobase ended with ${this.process.exitCode}: ${this.output}`)
-      return fetch(this.url + '/api/v1/ready').then((r) => r.ok, () => false)
+      // Read to its end, and with a limit of its own: a fetch whose answer is left
+      // unread can keep later ones waiting for ever.
+      return fetch(this.url + '/api/v1/ready', { signal: AbortSignal.timeout(5000) }).then(async (r) => (await r.text(), r.ok)).catch(() => false)
     }, limit)
+    // What it printed may still be on its way through the pipe.
+    if (!this.jsonLog) await until('the announcement', () => /api\/health\n|only shown when they are made/.test(this.output), limit)
   }
 
   /** Ends the server and returns { code, signal }. */

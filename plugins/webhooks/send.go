@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/picobase/picobase/internal/guard"
@@ -39,6 +40,8 @@ func (r result) problem() string {
 		return ""
 	case errors.Is(r.err, guard.ErrRefused):
 		return r.err.Error() + "; list it in the setting webhooks.allowedPrivateHosts if that is meant"
+	case errors.Is(r.err, guard.ErrNotListed):
+		return r.err.Error() + "; use https, or list it in the setting webhooks.allowedPrivateHosts if events may go there in the clear"
 	case errors.Is(r.err, context.DeadlineExceeded):
 		return "no answer in time"
 	case r.err != nil:
@@ -66,8 +69,12 @@ func (p *Plugin) post(ctx context.Context, ep *endpoint, id string, body []byte,
 		r.err = err
 		return r
 	}
+	transport := p.transport
+	if request.URL.Scheme == "http" {
+		transport = p.plain // events hold people's data
+	}
 	client := http.Client{
-		Transport:     p.transport,
+		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	response, err := client.Do(request)
@@ -114,7 +121,7 @@ func text(content []byte) string {
 		content = content[:len(content)-1]
 	}
 	return strings.Map(func(r rune) rune {
-		if r == 0 || r == 0x1b {
+		if unicode.IsControl(r) && !strings.ContainsRune("\t\r\n", r) {
 			return utf8.RuneError
 		}
 		return r
