@@ -70,8 +70,7 @@ func (e *Engine) do(t target, fn func(c *call) error) error {
 	if t.timeout == 0 {
 		t.timeout = e.callTimeout()
 	}
-	id := goroutine()
-	if v, ok := e.running.Load(id); ok {
+	if v, ok := e.running.Load(goroutine()); ok {
 		m := v.(*machine)
 		return m.run(t, m.call, fn)
 	}
@@ -81,9 +80,14 @@ func (e *Engine) do(t target, fn func(c *call) error) error {
 		return typed(err)
 	}
 	defer release()
-	e.running.Store(id, m)
-	defer e.running.Delete(id)
-	return m.run(t, nil, fn)
+	e.lanes.in(func(own *lane) {
+		id := goroutine()
+		e.running.Store(id, m)
+		defer e.running.Delete(id)
+		m.lane = own
+		err = m.run(t, nil, fn)
+	})
+	return err
 }
 
 func (m *machine) run(t target, parent *call, fn func(c *call) error) (err error) {
@@ -172,6 +176,16 @@ func (c *call) suspect() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.running && !c.waiting && c.cause == nil
+}
+
+// computed is for how long the call has run, what it waits for included and e.next() not.
+func (c *call) computed() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.running || c.waiting {
+		return 0
+	}
+	return time.Since(c.since)
 }
 
 // wait marks the call while it does nothing but wait.

@@ -89,6 +89,7 @@ type Engine struct {
 	current atomic.Pointer[Generation]
 	pool    *pool
 	watch   *watchdog
+	lanes   lanes
 	metrics *hookMetrics
 	running sync.Map // goroutine id → *machine
 
