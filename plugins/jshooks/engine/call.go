@@ -74,7 +74,17 @@ func (e *Engine) do(t target, fn func(c *call) error) error {
 		m := v.(*machine)
 		return m.run(t, m.call, fn)
 	}
-	m, release, err := e.pool.get(t.ctx, t.app != nil && t.app.IsTransactional())
+	// Whoever holds a database transaction goes first: the others wait for it.
+	urgent := t.app != nil && t.app.IsTransactional()
+	if !urgent {
+		leave, err := e.shares().enter(t.ctx, t.hook)
+		if err != nil {
+			e.metrics.observe(t.hook, 0, err)
+			return typed(err)
+		}
+		defer leave()
+	}
+	m, release, err := e.pool.get(t.ctx, urgent)
 	if err != nil {
 		e.metrics.observe(t.hook, 0, err)
 		return typed(err)

@@ -90,6 +90,7 @@ type Engine struct {
 	pool    *pool
 	watch   *watchdog
 	lanes   lanes
+	shares  func() *hogs
 	metrics *hookMetrics
 	running sync.Map // goroutine id → *machine
 
@@ -143,6 +144,9 @@ func New(cfg Config) (*Engine, error) {
 	e := &Engine{cfg: cfg, app: cfg.App, metrics: metrics}
 	e.pool = newPool(cfg.MaxVMs, cfg.QueueTimeout, func() (*machine, error) { return newMachine(e) })
 	e.watch = newWatchdog(cfg.MemoryLimit)
+	e.lanes.most = cfg.MaxVMs
+	// Made at the first call, as the pool is: settings are read by then.
+	e.shares = sync.OnceValue(func() *hogs { return newHogs(cfg.MaxVMs(), cfg.QueueTimeout) })
 	e.bindHooks()
 	e.bindRouter()
 	return e, nil

@@ -90,6 +90,7 @@ func (w *watchdog) slow() {
 	for c := range w.calls {
 		if c.computed() >= slowAfter {
 			c.m.lane.slow()
+			c.engine.shares().saw(c.hook)
 		}
 	}
 }
