@@ -12,7 +12,7 @@ export CGO_ENABLED = 0
 # A certificate bundle for AWS breaks S3 over plain HTTP, which tests use.
 unexport AWS_CA_BUNDLE
 
-.PHONY: build build-packages generate run tools test test-go test-e2e check format vet lint bench bench-router bench-backups fuzz clean
+.PHONY: build build-packages generate run tools test test-go test-e2e check format vet lint bench bench-router bench-hooks bench-backups fuzz clean
 
 build: ## bin/picobase
 	go build $(GOFLAGS_BUILD) -o bin/picobase .
@@ -94,6 +94,9 @@ bench: build tools bin/caddy-$(CADDY_VERSION) ## PicoBase beside stock PocketBas
 
 bench-router: build bin/caddy-$(CADDY_VERSION) ## only the router beside nginx and Caddy: docs/benchmarks-router.md
 	go run ./bench -only router
+
+bench-hooks: build bin/pocketbase-stock ## only what hooks cost: docs/benchmarks-hooks.md
+	go run ./bench -only hooks
 
 bench-backups: build tools ## only what backups cost: docs/benchmarks-backups.md
 	go run ./bench -only backups

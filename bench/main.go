@@ -2,7 +2,8 @@
 // load and reports PicoBase as a ratio of stock. It is not a load test of
 // PocketBase: absolute numbers depend on the machine, only ratios are kept.
 //
-// What backups cost has a part of its own: the longest time a write waits for
+// Hooks have a part of their own: what a small one costs, and what hostile ones
+// cost everybody else. So have backups: the longest time a write waits for
 // one, throughput with and without replication, how far the replica is behind,
 // and how long a start takes.
 //
@@ -11,7 +12,7 @@
 //
 //	make bench                   # builds bin/picobase, then:
 //	go run ./bench               # prints tables, writes docs/benchmarks*.md
-//	go run ./bench -only backups # one of its parts
+//	go run ./bench -only backups # one of its parts: requests, router, hooks or backups
 //	go run ./bench -rounds 1 -duration 1s -size 64MiB -write=false # a quick look
 package main
 
@@ -24,6 +25,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -40,6 +42,7 @@ type options struct {
 	write       bool
 	out         string
 
+	hooks   hookOptions
 	backups backupOptions
 	caddy   string
 }
@@ -47,6 +50,7 @@ type options struct {
 // The parts of a run, as -only names them.
 const (
 	partRequests = "requests"
+	partHooks    = "hooks"
 	partBackups  = "backups"
 	partRouter   = "router"
 )
@@ -55,7 +59,7 @@ const (
 var parts = []struct {
 	name string
 	run  func(ctx context.Context, opts options, facts facts, work string, out io.Writer) error
-}{{partRequests, benchRequests}, {partRouter, benchRouter}, {partBackups, benchBackups}}
+}{{partRequests, benchRequests}, {partRouter, benchRouter}, {partHooks, benchHooks}, {partBackups, benchBackups}}
 
 func main() {
 	opts, err := parseOptions(os.Args[1:])
@@ -91,7 +95,7 @@ func run(ctx context.Context, opts options, out io.Writer) error {
 	if err := buildStock(ctx, opts.stock, out); err != nil {
 		return err
 	}
-	facts, err := readFacts(opts)
+	known, err := readFacts(opts)
 	if err != nil {
 		return err
 	}
@@ -106,7 +110,7 @@ func run(ctx context.Context, opts options, out io.Writer) error {
 		if opts.only != "" && opts.only != p.name {
 			continue
 		}
-		if err := p.run(ctx, opts, facts, filepath.Join(work, p.name), out); err != nil {
+		if err := p.run(ctx, opts, known, filepath.Join(work, p.name), out); err != nil {
 			return err
 		}
 	}
@@ -226,10 +230,11 @@ func parseOptions(args []string) (options, error) {
 	fs.IntVar(&o.threads, "threads", 1, "threads of the load generator")
 	fs.StringVar(&o.picobase, "picobase", "bin/picobase", "PicoBase binary to measure")
 	fs.StringVar(&o.stock, "stock", "bin/pocketbase-stock", "where stock PocketBase is built")
-	fs.StringVar(&o.only, "only", "", "requests, router or backups; empty for all")
+	fs.StringVar(&o.only, "only", "", "requests, router, hooks or backups; empty for all")
 	fs.StringVar(&o.out, "out", "docs", "folder for the pages")
 	fs.BoolVar(&o.write, "write", true, "write the pages")
 	fs.StringVar(&o.caddy, "caddy", "bin/caddy-v2.11.9", "Caddy to measure the router against (make bench-router builds it)")
+	o.hooks.flags(fs)
 	o.backups.flags(fs)
 	if err := fs.Parse(args); err != nil {
 		return o, err
@@ -244,8 +249,8 @@ func parseOptions(args []string) (options, error) {
 
 func (o *options) validate() error {
 	switch {
-	case o.only != "" && o.only != partRequests && o.only != partBackups && o.only != partRouter:
-		return fmt.Errorf("-only must be %s, %s or %s, got %q", partRequests, partRouter, partBackups, o.only)
+	case !slices.Contains([]string{"", partRequests, partRouter, partHooks, partBackups}, o.only):
+		return fmt.Errorf("-only must be %s, %s, %s or %s, got %q", partRequests, partRouter, partHooks, partBackups, o.only)
 	case o.rounds < 1:
 		return fmt.Errorf("-rounds must be at least 1, got %d", o.rounds)
 	case o.duration < time.Second || o.duration%time.Second != 0:
@@ -254,7 +259,7 @@ func (o *options) validate() error {
 		return fmt.Errorf("-connections must be at least -threads (1 or more), got %d and %d", o.connections, o.threads)
 	}
 
-	if err := o.backups.validate(); err != nil {
+	if err := errors.Join(o.hooks.validate(), o.backups.validate()); err != nil {
 		return err
 	}
 

@@ -87,7 +87,12 @@ export class Server {
     this.process = spawn(program, args, { env: cleanEnv(env), stdio: ['ignore', 'pipe', 'pipe'] })
     this.exited = new Promise((resolve) => this.process.on('exit', (code, signal) => resolve({ code, signal })))
     for (const stream of [this.process.stdout, this.process.stderr]) {
-      stream.setEncoding('utf8').on('data', (text) => (this.output += text))
+      stream.setEncoding('utf8').on('data', (text) => {
+        this.output += text
+        // What the server printed may arrive here after its first answers.
+        this.publishable ??= /pbk_pub_\w{38}/.exec(this.output)?.[0]
+        this.secret ??= /pbk_sec_\w{38}/.exec(this.output)?.[0]
+      })
     }
   }
 
@@ -100,8 +105,6 @@ export class Server {
     }, limit)
     // What it printed may still be on its way through the pipe.
     if (!this.jsonLog) await until('the announcement', () => /api\/health\n|only shown when they are made/.test(this.output), limit)
-    this.publishable = /pbk_pub_\w+/.exec(this.output)?.[0]
-    this.secret = /pbk_sec_\w+/.exec(this.output)?.[0]
   }
 
   /** Ends the server and returns { code, signal }. */

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/mail"
-	"regexp"
 	"strings"
 	"time"
 
@@ -15,8 +14,11 @@ import (
 	"github.com/pocketbase/pocketbase/tools/mailer"
 )
 
-// mailTimeout bounds the sending of a mail, which doesn't count as time of the hook.
-const mailTimeout = 10 * time.Second
+// What one call may send. The time of it doesn't count as the hook's.
+const (
+	mailTimeout = 10 * time.Second
+	maxMails    = 100
+)
 
 const maxRecords = 10_000
 
@@ -55,14 +57,17 @@ func init() {
 		}),
 		"findAllRecords": appMethod(func(app core.App, a args) (any, error) {
 			var records []*core.Record
-			q := app.RecordQuery(a.collection(app))
-			for _, e := range a.expressions(1) {
-				q.AndWhere(e)
+			q, err := a.matching(app)
+			if err != nil {
+				return nil, err
 			}
-			return records, limited(q.WithContext(a.m.call.ctx).Limit(maxRecords+1).All(&records), &records)
+			return records, limited(q.Limit(maxRecords+1).All(&records), &records)
 		}),
 		"findFirstRecordByData": appMethod(func(app core.App, a args) (any, error) {
-			return app.FindFirstRecordByData(a.collection(app), a.str(1), a.value(2))
+			if c := a.collection(app); !c.IsAuth() || !secretName(a.str(1)) {
+				return app.FindFirstRecordByData(c, a.str(1), a.value(2))
+			}
+			return nil, errSecretField
 		}),
 		"findRecordsByFilter": appMethod(func(app core.App, a args) (any, error) {
 			c := a.collection(app)
@@ -70,14 +75,19 @@ func init() {
 			if limit <= 0 || limit > maxRecords {
 				limit = maxRecords + 1
 			}
-			records, err := app.FindRecordsByFilter(c, a.filter(app, 1), a.filter(app, 2), limit, int(a.int(4)), a.params(5)...)
+			records, err := app.FindRecordsByFilter(c, a.filter(app, 1, 5), a.sorting(app, 2), limit, int(a.int(4)))
 			return records, limited(err, &records)
 		}),
 		"findFirstRecordByFilter": appMethod(func(app core.App, a args) (any, error) {
-			return app.FindFirstRecordByFilter(a.collection(app), a.filter(app, 1), a.params(2)...)
+			return app.FindFirstRecordByFilter(a.collection(app), a.filter(app, 1, 2))
 		}),
 		"countRecords": appMethod(func(app core.App, a args) (any, error) {
-			return app.CountRecords(a.collection(app), a.expressions(1)...)
+			q, err := a.matching(app)
+			if err != nil {
+				return nil, err
+			}
+			total := int64(0)
+			return total, q.Select("count(*)").Row(&total)
 		}),
 		"findAuthRecordByEmail": appMethod(func(app core.App, a args) (any, error) {
 			return app.FindAuthRecordByEmail(a.collection(app), a.str(1))
@@ -129,7 +139,7 @@ func init() {
 			}
 			var rule *string
 			if !absent(a.at(2)) {
-				s := a.filter(app, 2)
+				s := a.filter(app, 2, 0)
 				rule = &s
 			}
 			return app.CanAccessRecord(a.m.userRecord(a.at(0)), f.value.(*core.RequestInfo), rule)
@@ -139,7 +149,7 @@ func init() {
 		"logger":          appMethod(func(core.App, args) (any, error) { return wrapped{loggerClass, loggerFields(nil)}, nil }),
 		"db":              appMethod(func(app core.App, _ args) (any, error) { return wrapped{dbClass, app}, nil }),
 		"recordQuery": appMethod(func(app core.App, a args) (any, error) {
-			return wrapped{queryClass, &selection{app: app, q: app.RecordQuery(a.collection(app)).WithContext(a.m.call.ctx), records: true}}, nil
+			return wrapped{queryClass, a.records(app)}, nil
 		}),
 		"settings":      appMethod(func(app core.App, _ args) (any, error) { return wrapped{settingsClass, app}, nil }),
 		"newMailClient": appMethod(func(app core.App, _ args) (any, error) { return wrapped{mailClientClass, app}, nil }),
@@ -156,6 +166,11 @@ func init() {
 		refusals("System collections aren't available in hooks.", "findAllExternalAuthsByRecord", "findAllMFAsByRecord",
 			"findAllOTPsByRecord", "findAllAuthOriginsByRecord", "findLogById"),
 	)}
+}
+
+func (a args) records(app core.App) *selection {
+	c := a.collection(app)
+	return &selection{app: app, q: app.RecordQuery(c).WithContext(a.m.call.ctx), records: c}
 }
 
 func limited(err error, records *[]*core.Record) error {
@@ -247,29 +262,6 @@ func (m *machine) userRecords(v goja.Value) []*core.Record {
 	return list
 }
 
-var (
-	otherCollection = regexp.MustCompile(`(?i)@collection\s*\.\s*([\w-]+)`)
-	backRelation    = regexp.MustCompile(`(?i)(?:^|[^\w])(_\w*)_via_`)
-)
-
-// filter is a filter, a sort or a rule that does not reach system collections through a join.
-func (a args) filter(app core.App, i int) string {
-	s := a.str(i)
-	if len(s) > 10_000 {
-		a.m.throwRange("the filter is too long")
-	}
-	for _, found := range otherCollection.FindAllStringSubmatch(s, -1) {
-		c, err := app.FindCachedCollectionByNameOrId(found[1])
-		if err != nil || system(c) {
-			a.m.throw(errSystem)
-		}
-	}
-	if backRelation.MatchString(s) {
-		a.m.throw(errSystem)
-	}
-	return s
-}
-
 func (a args) expands(i int) []string {
 	list := a.m.strings(a.at(i))
 	for _, s := range list {
@@ -322,6 +314,11 @@ func init() {
 					m.throwType("send needs a MailerMessage")
 				}
 				message := *f.value.(*mailer.Message)
+				left, err := m.call.mailTime()
+				if err != nil {
+					return nil, err
+				}
+				defer m.call.mailed(time.Now())
 				client := v.(core.App).NewMailClient()
 				done := make(chan error, 1)
 				go func() {
@@ -336,7 +333,7 @@ func init() {
 					select {
 					case err := <-done:
 						return err
-					case <-time.After(mailTimeout):
+					case <-time.After(left):
 						return errors.New("send mail: the mail server takes too long")
 					}
 				})
@@ -345,7 +342,31 @@ func init() {
 	}
 }
 
+// mailTime returns how long the next mail may take.
+func (c *call) mailTime() (time.Duration, error) {
+	if c.mails >= maxMails {
+		return 0, fmt.Errorf("a call may send %d mails", maxMails)
+	}
+	if c.mailing >= mailTimeout {
+		return 0, errors.New("send mail: the mails of this call take too long")
+	}
+	return mailTimeout - c.mailing, nil
+}
+
+func (c *call) mailed(since time.Time) {
+	c.mails++
+	c.mailing += time.Since(since)
+}
+
 type address = mail.Address
+
+// oneLine refuses what would begin another header.
+func (m *machine) oneLine(s string) string {
+	if strings.ContainsAny(s, "\r\n\x00") {
+		m.throwType("a header must be one line")
+	}
+	return s
+}
 
 func addresses(list ...address) []any {
 	to := make([]any, len(list))
@@ -358,11 +379,11 @@ func addresses(list ...address) []any {
 func (m *machine) address(v any) address {
 	fields, ok := v.(map[string]any)
 	if !ok {
-		return address{Address: fmt.Sprint(v)}
+		return address{Address: m.oneLine(fmt.Sprint(v))}
 	}
 	text := func(k string) string {
 		s, _ := fields[k].(string)
-		return s
+		return m.oneLine(s)
 	}
 	return address{Address: text("address"), Name: text("name")}
 }
@@ -388,10 +409,10 @@ func mailList(at func(mail *mailer.Message) *[]address) prop {
 	}
 }
 
-func stringMap(from map[string]any) map[string]string {
+func (m *machine) stringMap(from map[string]any) map[string]string {
 	to := map[string]string{}
 	for k, v := range from {
-		to[k] = strings.TrimSpace(fmt.Sprint(v))
+		to[m.oneLine(k)] = m.oneLine(strings.TrimSpace(fmt.Sprint(v)))
 	}
 	return to
 }

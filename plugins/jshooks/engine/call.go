@@ -16,6 +16,9 @@ import (
 	"github.com/pocketbase/pocketbase/tools/router"
 )
 
+// nagInterval is how often an interrupt is repeated until it has worked.
+const nagInterval = 20 * time.Millisecond
+
 // call is one run of hooks: all handlers of one event, or of one request.
 type call struct {
 	engine    *Engine
@@ -33,11 +36,16 @@ type call struct {
 	since   time.Time
 	timer   *time.Timer
 	running bool // the clock runs
+	waiting bool // for the network or for time to pass
+	began   time.Time
 	cause   error
 
 	done        bool
 	registering *scope // set while the top level of a file runs
 	logged      int
+	stored      int           // bytes, put into records
+	mails       int           // sent
+	mailing     time.Duration // that they took
 	errs        map[*goja.Object]error
 	scopes      map[string]*scope
 	shapes      map[*goja.Object]shape
@@ -62,32 +70,53 @@ func (e *Engine) do(t target, fn func(c *call) error) error {
 	if t.timeout == 0 {
 		t.timeout = e.callTimeout()
 	}
-	id := goroutine()
-	if v, ok := e.running.Load(id); ok {
+	if v, ok := e.running.Load(goroutine()); ok {
 		m := v.(*machine)
 		return m.run(t, m.call, fn)
 	}
-	m, release, err := e.pool.get(t.ctx, t.app != nil && t.app.IsTransactional())
+	// Whoever holds a database transaction goes first: the others wait for it.
+	urgent := t.app != nil && t.app.IsTransactional()
+	if !urgent {
+		leave, err := e.shares().enter(t.ctx, t.hook)
+		if err != nil {
+			e.metrics.observe(t.hook, 0, err)
+			return typed(err)
+		}
+		defer leave()
+	}
+	m, release, err := e.pool.get(t.ctx, urgent)
 	if err != nil {
 		e.metrics.observe(t.hook, 0, err)
 		return typed(err)
 	}
 	defer release()
-	e.running.Store(id, m)
-	defer e.running.Delete(id)
-	return m.run(t, nil, fn)
+	e.lanes.in(func(own *lane) {
+		id := goroutine()
+		e.running.Store(id, m)
+		defer e.running.Delete(id)
+		m.lane = own
+		err = m.run(t, nil, fn)
+	})
+	return err
 }
 
 func (m *machine) run(t target, parent *call, fn func(c *call) error) (err error) {
 	ctx, cancel := context.WithCancel(t.ctx)
+	if parent != nil && parent.app != nil && parent.app.IsTransactional() && (t.app == nil || !t.app.IsTransactional()) {
+		// The same goroutine holds the one writer: another app would wait for it for ever.
+		t.app = parent.app
+	}
 	c := &call{
 		engine: m.engine, m: m, parent: parent, gen: t.gen, hook: t.hook, requestID: t.requestID,
 		app: t.app, ctx: ctx, cancel: cancel, left: t.timeout, scopes: map[string]*scope{},
 	}
 	depth, joining := m.depth, len(m.joining)
 	m.call = c
+	c.mu.Lock()
 	c.timer = time.AfterFunc(t.timeout, func() { c.interrupt(ErrTimeout) })
 	c.since, c.running = time.Now(), true
+	c.began = c.since
+	c.mu.Unlock()
 	m.engine.watch.add(c)
 	var aborted *passedPanic
 	defer func() {
@@ -117,6 +146,13 @@ func (m *machine) run(t target, parent *call, fn func(c *call) error) (err error
 func (m *machine) settle(parent *call) {
 	m.vm.ClearInterrupt()
 	m.stop.Store(false)
+	if parent == nil {
+		for o, proto := range m.shared {
+			if o.Prototype() != proto && o.SetPrototype(proto) != nil {
+				m.broken = true
+			}
+		}
+	}
 	for c := parent; c != nil; c = c.parent {
 		c.mu.Lock()
 		if c.cause != nil {
@@ -131,14 +167,46 @@ func (m *machine) settle(parent *call) {
 func (c *call) interrupt(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.running || c.cause != nil {
+	if c.done || !c.running {
 		return
 	}
-	c.cause = cause
-	c.m.broken = true
+	if c.cause == nil {
+		c.cause = cause
+		c.m.broken = true
+	}
 	c.m.stop.Store(true)
-	c.m.vm.Interrupt(cause)
+	c.m.vm.Interrupt(c.cause)
 	c.cancel()
+	// Code that runs while the stack unwinds may have used the interrupt up.
+	c.timer.Reset(nagInterval)
+}
+
+// suspect reports whether the call may be what allocates now.
+func (c *call) suspect() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.running && !c.waiting && c.cause == nil
+}
+
+// computed is for how long the call has run, what it waits for included and e.next() not.
+func (c *call) computed() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.running || c.waiting {
+		return 0
+	}
+	return time.Since(c.since)
+}
+
+// wait marks the call while it does nothing but wait.
+func (c *call) wait() (done func()) {
+	set := func(waiting bool) {
+		c.mu.Lock()
+		c.waiting = waiting
+		c.mu.Unlock()
+	}
+	set(true)
+	return func() { set(false) }
 }
 
 // pause stops the clock.
@@ -166,6 +234,8 @@ func (c *call) resume() {
 func (c *call) end() time.Duration {
 	c.pause()
 	c.cancel()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.done = true
 	return c.left
 }

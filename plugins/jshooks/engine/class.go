@@ -51,12 +51,16 @@ func (a args) int(i int) int64 {
 	return v.ToInteger()
 }
 
+// value is an argument as data, field one that goes into a Go value: see toGo and toField.
 func (a args) value(i int) any { return a.m.toGo(a.at(i)) }
+
+func (a args) field(i int) any { return a.m.toField(a.at(i)) }
 
 func (a args) strs(from int) []string {
 	var list []string
+	c := &copying{m: a.m}
 	for i := from; i < len(a.list); i++ {
-		list = append(list, a.m.strings(a.at(i))...)
+		list = append(list, c.strings(a.at(i))...)
 	}
 	return list
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dop251/goja"
+	validation "github.com/pocketbase/ozzo-validation/v4"
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/filesystem"
 	"github.com/pocketbase/pocketbase/tools/types"
@@ -22,6 +23,8 @@ const (
 	maxDepth  = 64
 	maxValues = 200_000
 	maxString = 8 << 20
+
+	maxByteList = 256 << 10 // bytes that become a list of numbers, and not an ArrayBuffer
 )
 
 var (
@@ -46,11 +49,16 @@ type wrapped struct {
 
 // toJS converts what a façade answers. A type that it does not know becomes
 // undefined: nothing gets out by accident.
-func (m *machine) toJS(v any) goja.Value { return m.toJSAt(v, 0) }
+func (m *machine) toJS(v any) goja.Value {
+	was := m.converted
+	defer func() { m.converted = was }()
+	m.converted = 0
+	return m.toJSAt(v, 0)
+}
 
 func (m *machine) toJSAt(v any, depth int) goja.Value {
-	if depth > maxDepth {
-		m.throwRange("the value is nested too deeply")
+	if m.converted++; depth > maxDepth || m.converted > maxValues {
+		m.throwRange("the value is too large or nested too deeply")
 	}
 	switch v := v.(type) {
 	case nil:
@@ -94,6 +102,10 @@ func (m *machine) toJSAt(v any, depth int) goja.Value {
 	case []*filesystem.File:
 		return array(m, v, depth)
 	case []byte:
+		// A list of numbers costs much more than its bytes.
+		if len(v) > maxByteList {
+			return m.vm.ToValue(m.vm.NewArrayBuffer(v))
+		}
 		list := make([]any, len(v))
 		for i, b := range v {
 			list[i] = int64(b)
@@ -154,17 +166,39 @@ func (m *machine) object(from map[string]any, depth int) goja.Value {
 	return o
 }
 
-// toGo copies a value out of the VM. Getters and toString of the script may
-// run meanwhile; what they throw passes through.
-func (m *machine) toGo(v goja.Value) any {
-	left := maxValues
-	return m.toGoAt(v, 0, &left)
+// toGo copies a value out of the VM, as data: maps, lists, texts, numbers and bytes, all of which may be encoded.
+// Getters and toString of the script may run meanwhile; what they throw passes through.
+func (m *machine) toGo(v goja.Value) any { return (&copying{m: m}).value(v, 0) }
+
+// toField is toGo for what goes into records and other Go values: records, files and errors in it stay what they are.
+// It must not be encoded or printed: what is behind a façade would get out.
+func (m *machine) toField(v goja.Value) any { return (&copying{m: m, keep: true}).value(v, 0) }
+
+// copying is one copy out of the VM.
+type copying struct {
+	m      *machine
+	keep   bool
+	values int
+	bytes  int
 }
 
-func (m *machine) toGoAt(v goja.Value, depth int, left *int) any {
-	*left--
-	if depth > maxDepth || *left < 0 {
-		m.throwRange("the value is too large or nested too deeply")
+// text takes a text into account.
+func (c *copying) text(v goja.Value) string {
+	s := c.m.str(v)
+	c.size(len(s))
+	return s
+}
+
+func (c *copying) size(n int) {
+	if c.bytes += n; c.bytes > 2*maxString {
+		c.m.throwRange("the value is too large")
+	}
+}
+
+func (c *copying) value(v goja.Value, depth int) any {
+	c.values++
+	if depth > maxDepth || c.values > maxValues {
+		c.m.throwRange("the value is too large or nested too deeply")
 	}
 	if absent(v) {
 		return nil
@@ -172,7 +206,7 @@ func (m *machine) toGoAt(v goja.Value, depth int, left *int) any {
 	o, ok := v.(*goja.Object)
 	if !ok {
 		if s, ok := v.(goja.String); ok {
-			return m.str(s)
+			return c.text(s)
 		}
 		if _, ok := v.(*goja.Symbol); ok {
 			return nil
@@ -180,11 +214,7 @@ func (m *machine) toGoAt(v goja.Value, depth int, left *int) any {
 		return v.Export()
 	}
 	if f := unwrap(v); f != nil {
-		f.alive()
-		if value, ok := f.value.(*types.DateTime); ok {
-			return *value
-		}
-		return f.value
+		return c.facade(f)
 	}
 	switch {
 	case o.ExportType() == timeType:
@@ -193,15 +223,18 @@ func (m *machine) toGoAt(v goja.Value, depth int, left *int) any {
 		}
 		return nil
 	case o.ClassName() == "Array":
-		n := m.length(o)
+		n := c.m.length(o)
 		list := make([]any, 0, min(n, 1024))
 		for i := range n {
-			list = append(list, m.toGoAt(o.Get(itoa(i)), depth+1, left))
+			list = append(list, c.value(o.Get(itoa(i)), depth+1))
 		}
 		return list
 	}
-	if err, ok := m.goError(o); ok {
-		return err
+	if err, ok := c.m.goError(o); ok {
+		if c.keep {
+			return err
+		}
+		return map[string]any{}
 	}
 	if _, ok := goja.AssertFunction(o); ok {
 		return nil
@@ -210,18 +243,57 @@ func (m *machine) toGoAt(v goja.Value, depth int, left *int) any {
 	if exportable[o.ExportType()] {
 		switch v := o.Export().(type) {
 		case goja.ArrayBuffer:
+			c.size(len(v.Bytes()))
 			return bytes.Clone(v.Bytes())
 		case []byte:
+			c.size(len(v))
 			return bytes.Clone(v)
+		case string:
+			c.size(len(v))
+			return v
 		default:
 			return v
 		}
 	}
 	to := map[string]any{}
 	for _, k := range o.Keys() {
-		to[k] = m.toGoAt(o.Get(k), depth+1, left)
+		c.size(len(k))
+		to[k] = c.value(o.Get(k), depth+1)
 	}
 	return to
+}
+
+// facade returns what may leave of a façade: the Go value itself where that is plain, else what it shows as JSON.
+func (c *copying) facade(f *facade) any {
+	f.alive()
+	switch v := f.value.(type) {
+	case *types.DateTime:
+		return *v
+	case types.JSONRaw:
+		c.size(len(v))
+		return v
+	case *nullable, *form:
+		return v
+	case *core.Record, *filesystem.File, validation.Error, *expression:
+		if c.keep {
+			return v
+		}
+	}
+	show, ok := f.class.method("toJSON")
+	if !ok {
+		return map[string]any{}
+	}
+	v, err := show(c.m, f.value, args{m: c.m})
+	if err != nil {
+		return nil
+	}
+	c.size(weigh(v))
+	// Encoded here, so that it holds nothing but data.
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil
+	}
+	return types.JSONRaw(raw)
 }
 
 // str converts to a string of a bounded length.
@@ -237,21 +309,31 @@ func (m *machine) str(v goja.Value) string {
 }
 
 func (m *machine) strings(v goja.Value) []string {
+	return (&copying{m: m}).strings(v)
+}
+
+func (c *copying) strings(v goja.Value) []string {
 	if absent(v) {
 		return nil
 	}
 	if o, ok := v.(*goja.Object); ok && o.ClassName() == "Array" {
 		var list []string
-		for i := range m.length(o) {
-			list = append(list, m.str(o.Get(itoa(i))))
+		for i := range c.m.length(o) {
+			list = append(list, c.text(o.Get(itoa(i))))
 		}
 		return list
 	}
-	return []string{m.str(v)}
+	return []string{c.text(v)}
 }
 
 func (m *machine) mapOf(v goja.Value) map[string]any {
 	to, _ := m.toGo(v).(map[string]any)
+	return to
+}
+
+// fieldsOf is mapOf for toField.
+func (m *machine) fieldsOf(v goja.Value) map[string]any {
+	to, _ := m.toField(v).(map[string]any)
 	return to
 }
 
@@ -263,12 +345,51 @@ func (m *machine) length(o *goja.Object) int {
 	return int(max(n, 0))
 }
 
-// decode parses JSON, within the depth that toJS takes.
+// decode parses JSON, within what toJS takes.
 func decode(raw []byte, v any) error {
-	if depthOf(string(raw)) > maxDepth {
-		return errors.New("the JSON is nested too deeply")
+	if depth, values := sizeOf(string(raw)); depth > maxDepth || values > maxValues {
+		return errors.New("the JSON is too large or nested too deeply")
 	}
 	return json.Unmarshal(raw, v)
+}
+
+// weigh tells about how large a value is as JSON, before anybody makes that. A text that is in it a thousand times is
+// in memory once.
+func weigh(v any) int {
+	switch v := v.(type) {
+	case string:
+		return len(v)
+	case []byte:
+		return len(v)
+	case types.JSONRaw:
+		return len(v)
+	case *core.Record:
+		if v == nil {
+			return 0
+		}
+		return weigh(v.PublicExport())
+	case []*core.Record:
+		return weighList(v)
+	case []any:
+		return weighList(v)
+	case []string:
+		return weighList(v)
+	case map[string]any:
+		n := 2
+		for k, item := range v {
+			n += len(k) + weigh(item)
+		}
+		return n
+	}
+	return 8
+}
+
+func weighList[T any](list []T) int {
+	n := 2
+	for _, v := range list {
+		n += weigh(v)
+	}
+	return n
 }
 
 // fill copies data into an object or an array of the script.

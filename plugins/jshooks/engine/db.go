@@ -10,6 +10,7 @@ import (
 	"github.com/dop251/goja"
 	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
+	"github.com/pocketbase/pocketbase/tools/filesystem"
 )
 
 const maxRows = 10_000
@@ -19,7 +20,7 @@ type selection struct {
 	app     core.App
 	q       *dbx.SelectQuery
 	raw     *dbx.Query
-	records bool
+	records *core.Collection // of a query for records
 }
 
 var dbClass = new(class)
@@ -29,14 +30,14 @@ func init() {
 		name: "DB",
 		methods: merge(map[string]method{
 			"newQuery": func(m *machine, v any, a args) (any, error) {
-				text := a.str(0)
-				if err := checkSQL(text); err != nil {
+				text, app := a.str(0), v.(core.App)
+				if err := checkSQL(app, text); err != nil {
 					return nil, err
 				}
-				return wrapped{queryClass, &selection{raw: v.(core.App).DB().NewQuery(text).WithContext(m.call.ctx)}}, nil
+				return wrapped{queryClass, &selection{app: app, raw: app.DB().NewQuery(text).WithContext(m.call.ctx)}}, nil
 			},
 			"select": func(m *machine, v any, a args) (any, error) {
-				return wrapped{queryClass, &selection{q: v.(core.App).DB().Select(a.strs(0)...).WithContext(m.call.ctx)}}, nil
+				return wrapped{queryClass, &selection{app: v.(core.App), q: v.(core.App).DB().Select(a.strs(0)...).WithContext(m.call.ctx)}}, nil
 			},
 		}, refusals("Change records with $app.save() and $app.delete().", "insert", "update", "delete", "upsert", "createTable", "dropTable",
 			"renameTable", "truncateTable", "addColumn", "dropColumn", "renameColumn", "alterColumn", "createIndex", "dropIndex", "model"),
@@ -114,11 +115,11 @@ func (s *selection) query() (*dbx.Query, error) {
 	if s.raw != nil {
 		return s.raw, nil
 	}
-	q := s.q.Build()
-	if err := checkSQL(q.SQL()); err != nil {
-		return nil, err
+	if s.records != nil {
+		return s.q.Build(), checkRecordSQL(s.app, s.records, s.q)
 	}
-	return q, nil
+	q := s.q.Build()
+	return q, checkSQL(s.app, q.SQL())
 }
 
 // read runs the query and returns at most limit rows as texts.
@@ -161,7 +162,7 @@ func results(limit int) method {
 		if !ok {
 			m.throwType("the result goes into a model or an array")
 		}
-		if s.records {
+		if s.records != nil {
 			return undefined{}, s.readRecords(m, into, limit == 1)
 		}
 		shape := m.call.shapes[into]
@@ -282,12 +283,35 @@ func typedValue(example any, v sql.NullString) any {
 	return v.String
 }
 
+// maxTerms is how many expressions may be in each other: building them recurses.
+const maxTerms = 1000
+
+// expression is one of $dbx with the number of expressions in it.
+type expression struct {
+	dbx.Expression
+	terms int
+}
+
+// terms counts what the arguments hold.
+func (a args) terms() int {
+	n := 1
+	for i := range a.list {
+		if f := unwrap(a.list[i]); f != nil && f.class == expressionClass {
+			n += f.value.(*expression).terms
+		}
+	}
+	if n > maxTerms {
+		a.m.throwRange("the expression is nested too deeply")
+	}
+	return n
+}
+
 // dbxObject makes $dbx.
 func (m *machine) dbxObject() {
 	o := m.vm.NewObject()
 	for name, fn := range map[string]func(a args) dbx.Expression{
 		"exp":     func(a args) dbx.Expression { return dbx.NewExp(a.str(0), a.params(1)...) },
-		"hashExp": func(a args) dbx.Expression { return dbx.HashExp(a.m.mapOf(a.at(0))) },
+		"hashExp": func(a args) dbx.Expression { return a.hashExp() },
 		"not":     func(a args) dbx.Expression { return dbx.Not(a.expression(0)) },
 		"and":     func(a args) dbx.Expression { return dbx.And(a.expressions(0)...) },
 		"or":      func(a args) dbx.Expression { return dbx.Or(a.expressions(0)...) },
@@ -305,7 +329,8 @@ func (m *machine) dbxObject() {
 		"notBetween": func(a args) dbx.Expression { return dbx.NotBetween(a.str(0), a.value(1), a.value(2)) },
 	} {
 		m.hidden(o, name, m.native(name, func(call goja.FunctionCall) goja.Value {
-			return m.wrap(expressionClass, fn(args{m: m, list: call.Arguments}))
+			a := args{m: m, list: call.Arguments}
+			return m.wrap(expressionClass, &expression{fn(a), a.terms()})
 		}))
 	}
 	m.freeze(o)
@@ -320,7 +345,7 @@ func (a args) expression(i int) dbx.Expression {
 	}
 	if f := unwrap(a.at(i)); f != nil && f.class == expressionClass {
 		f.alive()
-		return f.value.(dbx.Expression)
+		return f.value.(*expression).Expression
 	}
 	a.m.throwType("this needs an expression of $dbx")
 	return nil
@@ -333,12 +358,41 @@ func (a args) expressions(from int) []dbx.Expression {
 		if e := a.expression(i); e != nil {
 			text := e.Build(dbx.NewFromDB(nil, "sqlite"), dbx.Params{})
 			if text != "" {
-				a.m.check(checkSQL("select 1 where " + text))
+				a.m.check(checkSQL(a.m.call.app, "select 1 where "+text))
 			}
 			list = append(list, e)
 		}
 	}
 	return list
+}
+
+// hashExp compares fields with values, or leaves them to expressions.
+func (a args) hashExp() dbx.Expression {
+	h := dbx.HashExp{}
+	for k, v := range a.m.fieldsOf(a.at(0)) {
+		switch v := v.(type) {
+		case *expression:
+			if v.terms > 1 {
+				a.m.throwType("an expression in hashExp must be a simple one")
+			}
+			h[k] = v.Expression
+		case *core.Record, *filesystem.File, error:
+			a.m.throwType("hashExp compares with texts, numbers and lists of them")
+		default:
+			h[k] = v
+		}
+	}
+	return h
+}
+
+// matching is a query for the records of a collection that meet all expressions.
+func (a args) matching(app core.App) (*dbx.SelectQuery, error) {
+	c := a.collection(app)
+	q := app.RecordQuery(c).WithContext(a.m.call.ctx)
+	for _, e := range a.expressions(1) {
+		q.AndWhere(e)
+	}
+	return q, checkRecordSQL(app, c, q)
 }
 
 func (a args) values(from int) []any {

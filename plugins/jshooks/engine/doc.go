@@ -30,7 +30,7 @@
 // Time, by an interrupt between two instructions. Built-in functions that loop
 // without one are either written in JavaScript here or refuse operands that
 // are too large. Depth, of JavaScript and of native calls. Memory, by a watchdog
-// that stops the running calls when the heap has grown too much. The number of VMs, log
+// that stops the call that has run longest when the heap has grown too much. The number of VMs, log
 // lines, responses in both directions, regular expressions.
 //
 // # What is not
@@ -38,8 +38,8 @@
 // An interrupt waits for the native operation under way: a database call
 // without a context, a comparison of two long strings, copying a long string into an object
 // (`{...text}`). The watchdog samples, so the heap can pass the limit by what one
-// such operation allocates, and it can't tell whose memory it is: it stops all calls
-// that run at that moment. SQLite's own memory isn't in the Go heap. A script can use a
+// such operation allocates, and it can't tell whose memory it is: it may stop another
+// slow call before the guilty one. SQLite's own memory isn't in the Go heap. A script can use a
 // core for its whole budget, on every VM at once. Somebody who may upload hooks
 // may read and write the project's records, and send them elsewhere.
 // The outer wall is the container with its limits, not this package.

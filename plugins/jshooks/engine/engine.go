@@ -17,6 +17,7 @@ import (
 // Defaults of a Config.
 const (
 	DefaultCallTimeout  = time.Second
+	DefaultLoadTimeout  = 5 * time.Second
 	DefaultMaxVMs       = 8
 	DefaultQueueTimeout = 5 * time.Second
 	DefaultMemoryLimit  = 128 << 20
@@ -34,6 +35,10 @@ type Config struct {
 	// e.next() (default DefaultCallTimeout). It is asked for every call.
 	CallTimeout func() time.Duration
 
+	// LoadTimeout is how long the top of a file may take when it is compiled
+	// (default DefaultLoadTimeout).
+	LoadTimeout time.Duration
+
 	// MaxVMs returns how many calls run at once (default DefaultMaxVMs). Two more
 	// run for those who hold a database transaction, so that the others can go on.
 	// It is asked once, before the first call: settings are known after bootstrap.
@@ -44,7 +49,7 @@ type Config struct {
 	QueueTimeout time.Duration
 
 	// MemoryLimit returns how much the heap may grow while calls run before
-	// all running calls are stopped (default DefaultMemoryLimit).
+	// they are stopped, the longest running first (default DefaultMemoryLimit).
 	MemoryLimit func() int64
 
 	// MaxResponse is the largest response of $http.send and of a route, in bytes
@@ -84,6 +89,8 @@ type Engine struct {
 	current atomic.Pointer[Generation]
 	pool    *pool
 	watch   *watchdog
+	lanes   lanes
+	shares  func() *hogs
 	metrics *hookMetrics
 	running sync.Map // goroutine id → *machine
 
@@ -100,8 +107,11 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.App == nil {
 		return nil, errors.New("engine: Config.App is required")
 	}
-	if cfg.QueueTimeout < 0 || cfg.MaxResponse < 0 {
-		return nil, errors.New("engine: Config.QueueTimeout and MaxResponse must not be negative")
+	if cfg.QueueTimeout < 0 || cfg.LoadTimeout < 0 || cfg.MaxResponse < 0 {
+		return nil, errors.New("engine: Config.QueueTimeout, LoadTimeout and MaxResponse must not be negative")
+	}
+	if cfg.LoadTimeout == 0 {
+		cfg.LoadTimeout = DefaultLoadTimeout
 	}
 	if cfg.CallTimeout == nil {
 		cfg.CallTimeout = func() time.Duration { return DefaultCallTimeout }
@@ -134,6 +144,9 @@ func New(cfg Config) (*Engine, error) {
 	e := &Engine{cfg: cfg, app: cfg.App, metrics: metrics}
 	e.pool = newPool(cfg.MaxVMs, cfg.QueueTimeout, func() (*machine, error) { return newMachine(e) })
 	e.watch = newWatchdog(cfg.MemoryLimit)
+	e.lanes.most = cfg.MaxVMs
+	// Made at the first call, as the pool is: settings are read by then.
+	e.shares = sync.OnceValue(func() *hogs { return newHogs(cfg.MaxVMs(), cfg.QueueTimeout) })
 	e.bindHooks()
 	e.bindRouter()
 	return e, nil

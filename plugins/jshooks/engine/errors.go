@@ -166,11 +166,7 @@ func (m *machine) apiErrors() {
 
 // errorData converts the data of an API error; ValidationErrors keep their codes.
 func (a args) errorData(i int) any {
-	v := a.value(i)
-	if data, ok := v.(map[string]any); ok {
-		return data
-	}
-	return v
+	return a.field(i)
 }
 
 func status(code int64) int {

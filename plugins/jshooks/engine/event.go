@@ -25,7 +25,14 @@ func init() {
 		name: "Event",
 		props: map[string]prop{
 			"app": {
-				get: func(_ *machine, v any) any { return wrapped{appClass, &appRef{app: *v.(*event).app}} },
+				get: func(m *machine, v any) any {
+					// The transaction of the call goes before the app of the event: there is one writer, and the app
+					// would wait for it for ever.
+					if app := *v.(*event).app; app.IsTransactional() {
+						return wrapped{appClass, &appRef{app: app}}
+					}
+					return wrapped{appClass, &appRef{}}
+				},
 				set: func(m *machine, v any, to goja.Value) {
 					f := unwrap(to)
 					if f == nil || f.class != appClass {
@@ -47,6 +54,11 @@ func init() {
 					return undefined{}, nil
 				}
 				ev.called = true
+				if own := ev.app; m.call.app.IsTransactional() && !(*own).IsTransactional() {
+					was := *own
+					*own = m.call.app
+					defer func() { *own = was }()
+				}
 				if err := ev.next(); err != nil {
 					return nil, &passedError{err}
 				}
@@ -192,7 +204,7 @@ var (
 				return plainMap(v.(*event).value.(*core.RecordAuthWithOAuth2RequestEvent).CreateData)
 			},
 			set: func(m *machine, v any, to goja.Value) {
-				v.(*event).value.(*core.RecordAuthWithOAuth2RequestEvent).CreateData = m.mapOf(to)
+				v.(*event).value.(*core.RecordAuthWithOAuth2RequestEvent).CreateData = m.fieldsOf(to)
 			},
 		},
 	})
@@ -339,11 +351,13 @@ func init() {
 					r, _ := v.(subscriptions.Client).Get("auth").(*core.Record)
 					return r, nil
 				}
-				return v.(subscriptions.Client).Get(storePrefix + a.str(0)), nil
+				return keptOf(v.(subscriptions.Client).Get(storeKey)).values[a.str(0)], nil
 			},
 			"set": func(_ *machine, v any, a args) (any, error) {
-				v.(subscriptions.Client).Set(storePrefix+a.str(0), keepable(a.value(1)))
-				return undefined{}, nil
+				client := v.(subscriptions.Client)
+				kept, err := keptOf(client.Get(storeKey)).with(a, maxKeptClient)
+				client.Set(storeKey, kept)
+				return undefined{}, err
 			},
 		},
 	}
@@ -374,9 +388,12 @@ func init() {
 	*mailClass = class{
 		name: "MailerMessage",
 		props: props{
-			"subject": mailText(func(mail *mailer.Message) *string { return &mail.Subject }),
-			"html":    mailText(func(mail *mailer.Message) *string { return &mail.HTML }),
-			"text":    mailText(func(mail *mailer.Message) *string { return &mail.Text }),
+			"subject": {
+				get: func(_ *machine, v any) any { return v.(*mailer.Message).Subject },
+				set: func(m *machine, v any, to goja.Value) { v.(*mailer.Message).Subject = m.oneLine(m.str(to)) },
+			},
+			"html": mailText(func(mail *mailer.Message) *string { return &mail.HTML }),
+			"text": mailText(func(mail *mailer.Message) *string { return &mail.Text }),
 			"from": {
 				get: func(_ *machine, v any) any { return addresses(v.(*mailer.Message).From)[0] },
 				set: func(m *machine, v any, to goja.Value) { v.(*mailer.Message).From = m.address(m.toGo(to)) },
@@ -386,7 +403,7 @@ func init() {
 			"bcc": mailList(func(mail *mailer.Message) *[]address { return &mail.Bcc }),
 			"headers": {
 				get: func(_ *machine, v any) any { return v.(*mailer.Message).Headers },
-				set: func(m *machine, v any, to goja.Value) { v.(*mailer.Message).Headers = stringMap(m.mapOf(to)) },
+				set: func(m *machine, v any, to goja.Value) { v.(*mailer.Message).Headers = m.stringMap(m.mapOf(to)) },
 			},
 		},
 	}

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,13 +9,9 @@ import (
 	"slices"
 	"sort"
 	"strings"
-	"time"
 
 	"github.com/dop251/goja"
 )
-
-// loadTimeout is how long the top level of a file may take in the dry run.
-const loadTimeout = 5 * time.Second
 
 // Bundle is the files of one version, by slash path. Those at the top named *.pb.js are entry points; the
 // others are for require.
@@ -57,6 +52,7 @@ type Generation struct {
 	routes  *http.ServeMux
 	crons   []handler
 	infos   []HookInfo
+	stains  bool // its calls may leave something in a VM, which isn't used again then
 }
 
 // handler finds a function again in a scope: the n-th registration of a file.
@@ -112,22 +108,21 @@ func (g *Generation) compileFiles(ctx context.Context, b Bundle) (found []Proble
 		}
 		entry, _ := path.Match("*.pb.js", name)
 		var list []Problem
+		var stains bool
 		switch {
 		case entry:
-			g.entries[name], list = compile(name, b[name], true)
+			g.entries[name], stains, list = compile(name, b[name], true)
 		case isModule(name):
-			g.modules[name], list = compile(name, b[name], false)
+			g.modules[name], stains, list = compile(name, b[name], false)
 		case strings.HasSuffix(name, ".json"):
 			var v any
-			err := json.Unmarshal(b[name], &v)
-			if err == nil && depthOf(string(b[name])) > maxDepth {
-				err = errors.New("nested too deeply")
-			}
+			err := decode(b[name], &v)
 			if err != nil {
 				list = []Problem{{File: name, Line: 1, Column: 1, Message: err.Error()}}
 			}
 			g.data[name] = v
 		}
+		g.stains = g.stains || stains
 		found = append(found, list...)
 	}
 	return found
@@ -135,7 +130,7 @@ func (g *Generation) compileFiles(ctx context.Context, b Bundle) (found []Proble
 
 // dryRun runs the top level of a file and takes down what it registers.
 func (e *Engine) dryRun(ctx context.Context, g *Generation, file string) (found []Problem) {
-	t := target{gen: g, hook: "load " + file, ctx: ctx, timeout: loadTimeout}
+	t := target{gen: g, hook: "load " + file, ctx: ctx, timeout: e.cfg.LoadTimeout}
 	var failed *loadError
 	err := e.do(t, func(c *call) error {
 		s, err := c.loadFor(file)

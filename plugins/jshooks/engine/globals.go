@@ -95,6 +95,7 @@ func (m *machine) helpers() {
 
 	m.function("sleep", func(a args) any {
 		c := m.inHandler("sleep()")
+		defer c.wait()()
 		select {
 		case <-time.After(time.Duration(min(max(a.int(0), 0), 60_000)) * time.Millisecond):
 		case <-c.ctx.Done():
@@ -192,8 +193,8 @@ func (m *machine) constructors() {
 	m.construct("Record", recordClass, func(a args) any {
 		c := m.inHandler("Record")
 		r := core.NewRecord(a.collection(c.app))
-		for k, v := range m.mapOf(a.at(1)) {
-			setField(r, k, v)
+		for k, v := range m.fieldsOf(a.at(1)) {
+			m.setField(r, k, v)
 		}
 		return r
 	})

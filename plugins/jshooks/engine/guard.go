@@ -17,6 +17,10 @@ const (
 	maxSplit       = 1 << 20
 	maxSearch      = 1 << 30 // length of text × length of what is searched for
 	maxPattern     = 10_000
+	maxRegexp      = 500         // milliseconds that a regular expression may take to compile, estimated
+	maxCase        = 1 << 20     // text that is made lower, upper or normal
+	maxDigits      = 100_000     // text that is read as a number
+	maxParsed      = 200_000     // values in a JSON text
 	maxMatchWork   = 200_000_000 // length of text × size of the pattern
 )
 
@@ -45,7 +49,7 @@ func (m *machine) guarded(fn *goja.Object, path string) *goja.Object {
 		}
 		return raw(call)
 	}
-	if path == "RegExp.prototype.exec" {
+	if path == "RegExp.prototype.exec" || path == "RegExp.prototype.test" {
 		run = m.timed(run)
 	}
 	wrapper := m.vm.ToValue(run).ToObject(m.vm)
@@ -77,17 +81,37 @@ func guardOf(path string) guard {
 			return checkOwnArray
 		}
 		return checkArray
+	case owner == "String" && (name == "toString" || name == "valueOf"):
+		return nil // checkString would call them
 	case owner == "String" && name != "":
 		return checkString(name)
-	case owner == "RegExp" && name == "exec":
+	case owner == "RegExp" && (name == "exec" || name == "test"): // goja's test doesn't call exec
 		return checkExec
 	case owner == "RegExp" && name != "":
 		return checkRegExp(name)
 	case path == "JSON.parse":
 		return checkJSON
+	case takesKeys[path]:
+		return func(m *machine, call *goja.FunctionCall) {
+			for _, v := range call.Arguments {
+				m.fewKeys(v)
+			}
+		}
+	case path == "Object.setPrototypeOf", path == "Reflect.setPrototypeOf":
+		return func(m *machine, call *goja.FunctionCall) { m.newPrototype(call.Argument(0)) }
+	case path == "valueOf": // of Object.prototype
+		return func(m *machine, call *goja.FunctionCall) { m.fewKeys(call.This) }
+	case path == "WeakMap.prototype.set", path == "WeakSet.prototype.add":
+		return checkWeakKey
+	case path == "parseInt", path == "parseFloat", path == "Number.parseInt", path == "Number.parseFloat":
+		return func(m *machine, call *goja.FunctionCall) {
+			call.Arguments = append([]goja.Value(nil), call.Arguments...)
+			m.plain(call, 0)
+			m.short(call.Argument(0), maxDigits)
+		}
 	case strings.HasSuffix(path, "URI"), strings.HasSuffix(path, "URIComponent"), path == "escape", path == "unescape",
 		strings.HasPrefix(path, "Object."), strings.HasPrefix(path, "Reflect."), strings.HasPrefix(path, "Number."),
-		path == "parseInt", path == "parseFloat", strings.HasPrefix(path, "Date."), strings.HasPrefix(path, "Symbol."):
+		strings.HasPrefix(path, "Date."), strings.HasPrefix(path, "Symbol."):
 		return checkOperands
 	case owner == "Uint8Array.__proto__" && name == "join":
 		return checkTypedJoin
@@ -95,6 +119,31 @@ func guardOf(path string) guard {
 		return func(m *machine, call *goja.FunctionCall) { m.bounded(call.Argument(0)) }
 	}
 	return nil
+}
+
+// takesKeys are the functions that look at each property of an object.
+var takesKeys = map[string]bool{
+	"Object.assign": true, "Object.keys": true, "Object.values": true, "Object.entries": true, "Object.getOwnPropertyNames": true,
+	"Object.getOwnPropertyDescriptors": true, "Object.getOwnPropertySymbols": true, "Object.freeze": true, "Object.seal": true,
+	"Object.isFrozen": true, "Object.isSealed": true, "Object.defineProperties": true, "Object.create": true,
+	"Reflect.ownKeys": true,
+}
+
+// newPrototype refuses what must keep its prototype: what all calls share, and texts as objects, whose
+// check is inherited (see rewrite).
+func (m *machine) newPrototype(v goja.Value) {
+	m.fewKeys(v)
+	if o, ok := v.(*goja.Object); ok && m.builtin[o] {
+		m.throwType("the built-in objects are frozen")
+	}
+}
+
+// checkWeakKey refuses the built-in objects: goja keeps the values of weak maps at their keys, so these would
+// keep them beyond the call.
+func checkWeakKey(m *machine, call *goja.FunctionCall) {
+	if o, ok := call.Argument(0).(*goja.Object); ok && m.builtin[o] {
+		m.throwType("a built-in object can't be a weak key")
+	}
 }
 
 var mutates = map[string]bool{
@@ -169,11 +218,7 @@ func checkRegExp(name string) guard {
 			m.short(call.Argument(0), maxPattern)
 		case strings.Contains(name, "Symbol."):
 			m.plain(call, 0)
-			n := m.short(call.Argument(0), maxSplit)
-			if strings.Contains(name, "replace") {
-				call.Arguments = append(call.Arguments, goja.Undefined(), goja.Undefined())[:2]
-				m.replacement(&goja.FunctionCall{Arguments: call.Arguments}, n)
-			}
+			m.short(call.Argument(0), maxSplit)
 		default:
 			checkOperands(m, call)
 		}
@@ -189,12 +234,14 @@ func (m *machine) constructor(name string, original *goja.Object) *goja.Object {
 		first := call.Argument(0)
 		switch o, isObject := first.(*goja.Object); {
 		case name == "RegExp":
-			m.short(first, maxPattern)
+			call.Arguments = append([]goja.Value(nil), call.Arguments...)
+			m.pattern(&call)
 		case isObject:
 			m.bounded(o)
 		case first.ToFloat() > maxBuffer/8:
 			m.throwRange("the buffer is too large")
 		}
+		m.allocating()
 		target := call.NewTarget
 		if target == wrapper {
 			target = nil
@@ -209,11 +256,35 @@ func (m *machine) constructor(name string, original *goja.Object) *goja.Object {
 	return wrapper
 }
 
+// pattern bounds a new regular expression. What would become text does so now.
+func (m *machine) pattern(call *goja.ConstructorCall) {
+	for i, v := range call.Arguments {
+		if o, ok := v.(*goja.Object); ok && o.ClassName() != "RegExp" {
+			call.Arguments[i] = text(o)
+		}
+	}
+	source := call.Argument(0)
+	if o, ok := source.(*goja.Object); ok {
+		source = o.Get("source")
+	}
+	s, isText := source.(goja.String)
+	flags, _ := call.Argument(1).(goja.String)
+	if !isText || flags == nil {
+		return
+	}
+	m.short(s, maxPattern)
+	if m.short(flags, 100); regexpCost(s.String(), flags.String()) > maxRegexp {
+		m.throwRange("the regular expression is too complex")
+	}
+}
+
 func checkArray(m *machine, call *goja.FunctionCall) {
 	o, ok := call.This.(*goja.Object)
 	if !ok {
-		if s, ok := call.This.(goja.String); ok && s.Length() > maxArrayLength {
-			m.throwRange("the text is too long")
+		// As an array, because a callback is handed the object that it would become.
+		if s, ok := call.This.(goja.String); ok {
+			m.short(s, maxKeys)
+			call.This = m.snapshot(s.ToObject(m.vm))
 		}
 		return
 	}
@@ -283,6 +354,8 @@ func checkString(name string) guard {
 		case "padStart", "padEnd":
 			m.product(1, number(call, 0))
 			m.plain(call, 1)
+		case "normalize", "toLowerCase", "toUpperCase", "toLocaleLowerCase", "toLocaleUpperCase", "localeCompare":
+			m.short(call.This, maxCase)
 		case "split", "match", "matchAll", "search":
 			m.short(call.This, maxSplit)
 			m.searched(call, n)
@@ -359,14 +432,24 @@ func checkJSON(m *machine, call *goja.FunctionCall) {
 		call.Arguments[0] = text(o)
 	}
 	m.short(call.Arguments[0], maxString)
-	if depthOf(call.Arguments[0].String()) > 500 {
+	depth, values := sizeOf(call.Arguments[0].String())
+	if depth > 500 {
 		m.throwRange("the text is nested too deeply")
+	}
+	if values > maxParsed {
+		m.throwRange("the text holds too many values")
 	}
 }
 
 // depthOf returns how deep the brackets of a JSON text are nested.
 func depthOf(s string) int {
-	depth, deepest, quoted := 0, 0, false
+	depth, _ := sizeOf(s)
+	return depth
+}
+
+// sizeOf returns how deep the brackets of a JSON text are nested, and about how many values it holds.
+func sizeOf(s string) (deepest, values int) {
+	depth, quoted := 0, false
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
 		case quoted && c == '\\':
@@ -374,12 +457,15 @@ func depthOf(s string) int {
 		case c == '"':
 			quoted = !quoted
 		case quoted:
+		case c == ',':
+			values++
 		case c == '[' || c == '{':
+			values++
 			depth++
 			deepest = max(deepest, depth)
 		case c == ']' || c == '}':
 			depth--
 		}
 	}
-	return deepest
+	return deepest, values
 }

@@ -71,7 +71,9 @@ func (m *machine) send(c *call, config map[string]any) (map[string]any, error) {
 	}
 	// Each redirect is a request of its own to the transport, which checks where it goes.
 	client := &http.Client{Transport: m.engine.cfg.Transport}
+	done := c.wait()
 	res, err := client.Do(req)
+	done()
 	if err != nil {
 		return nil, fmt.Errorf("$http.send: %w", err)
 	}
@@ -94,16 +96,8 @@ func (m *machine) send(c *call, config map[string]any) (map[string]any, error) {
 	}
 	return map[string]any{
 		"statusCode": res.StatusCode, "headers": map[string][]string(res.Header), "cookies": cookies,
-		"raw": string(raw), "body": m.byteArray(raw), "json": data,
+		"raw": string(raw), "body": raw, "json": data,
 	}, nil
-}
-
-// byteArray is an array of numbers, as PocketBase gives. A large one costs much more than its bytes.
-func (m *machine) byteArray(raw []byte) any {
-	if len(raw) > 256<<10 {
-		return m.vm.ToValue(m.vm.NewArrayBuffer(raw))
-	}
-	return raw
 }
 
 func (m *machine) requestBody(config map[string]any) (io.Reader, string, error) {
@@ -134,6 +128,14 @@ type part struct {
 	value any
 }
 
+// partOf is a file, or data.
+func partOf(a args) any {
+	if f := unwrap(a.at(1)); f != nil && f.class == fileClass {
+		return a.field(1)
+	}
+	return a.value(1)
+}
+
 var formClass = new(class)
 
 func init() {
@@ -145,13 +147,13 @@ func init() {
 				if len(f.parts) >= 1000 {
 					m.throwRange("the form has too many parts")
 				}
-				f.parts = append(f.parts, part{a.str(0), a.value(1)})
+				f.parts = append(f.parts, part{a.str(0), partOf(a)})
 				return undefined{}, nil
 			},
 			"set": func(_ *machine, v any, a args) (any, error) {
 				f := v.(*form)
 				f.remove(a.str(0))
-				f.parts = append(f.parts, part{a.str(0), a.value(1)})
+				f.parts = append(f.parts, part{a.str(0), partOf(a)})
 				return undefined{}, nil
 			},
 			"delete": func(_ *machine, v any, a args) (any, error) {

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync/atomic"
 
 	"github.com/dop251/goja"
@@ -27,16 +28,22 @@ type machine struct {
 	vm     *goja.Runtime
 	protos map[*class]*goja.Object
 	call   *call // the innermost one
+	lane   *lane // of the outermost one
 
-	depth   int         // of native calls
+	depth int // of native calls
+
+	converted int // values, by the toJS under way
+
 	joining []any       // arrays that are being joined
 	stop    atomic.Bool // an interrupt is pending; native loops look here
-	broken  bool        // was interrupted or panicked: not used again
+	broken  bool        // was interrupted, panicked or keeps something: not used again
 	calls   int
 
-	noop       goja.Callable // notices an interrupt
-	descriptor goja.Callable // Object.getOwnPropertyDescriptor
-	freezer    goja.Callable // Object.freeze
+	builtin    map[*goja.Object]bool         // what all calls share
+	shared     map[*goja.Object]*goja.Object // façades that can't be frozen, with their prototypes
+	noop       goja.Callable                 // notices an interrupt
+	descriptor goja.Callable                 // Object.getOwnPropertyDescriptor
+	freezer    goja.Callable                 // Object.freeze
 	errorNames map[*goja.Object]string
 	typeError  *goja.Object
 	rangeError *goja.Object
@@ -45,7 +52,7 @@ type machine struct {
 }
 
 func newMachine(e *Engine) (m *machine, err error) {
-	m = &machine{engine: e, vm: goja.New(), protos: map[*class]*goja.Object{}, apiError: map[string]*goja.Object{}}
+	m = &machine{engine: e, vm: goja.New(), protos: map[*class]*goja.Object{}, builtin: map[*goja.Object]bool{}, shared: map[*goja.Object]*goja.Object{}, apiError: map[string]*goja.Object{}}
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("make a VM: %v", p)
@@ -115,6 +122,18 @@ func (m *machine) prelude() error {
 			}
 			return nil
 		},
+		"checkObject": func(c goja.FunctionCall) goja.Value {
+			m.fewKeys(c.Argument(0))
+			return nil
+		},
+		"builtin": func(c goja.FunctionCall) goja.Value {
+			m.builtin[c.Argument(0).ToObject(m.vm)] = true
+			return nil
+		},
+		"taint": func(goja.FunctionCall) goja.Value {
+			m.broken = true
+			return nil
+		},
 		"enter": func(c goja.FunctionCall) goja.Value {
 			for _, open := range m.joining {
 				if open == any(c.Argument(0)) {
@@ -147,6 +166,7 @@ func (m *machine) prelude() error {
 		return err
 	}
 	m.globals()
+	m.rewritten()
 	if _, err := freeze(goja.Undefined()); err != nil {
 		return err
 	}
@@ -184,16 +204,36 @@ func (m *machine) leave() { m.depth-- }
 // interrupted unwinds the VM by running something in it.
 func (m *machine) interrupted() {
 	if _, err := m.noop(goja.Undefined()); err != nil {
+		// goja takes the interrupt for done when its stack is empty, as it is while it
+		// closes the iterators of a script that was stopped.
+		m.vm.Interrupt(ErrTimeout)
 		panic(err)
+	}
+}
+
+// allocating stops the call at once when the heap has grown too much. The watchdog alone would be late for
+// what allocates a lot in one instruction.
+func (m *machine) allocating() {
+	if m.call != nil && m.engine.watch.exceeded() {
+		m.call.interrupt(ErrMemory)
+		m.interrupted()
 	}
 }
 
 // set makes a global.
 func (m *machine) set(name string, v any) {
-	_ = m.vm.GlobalObject().DefineDataProperty(name, m.vm.ToValue(v), goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_TRUE)
+	value := m.vm.ToValue(v)
+	if o, ok := value.(*goja.Object); ok {
+		m.builtin[o] = true
+		if o.ExportType() != nil && o.ExportType().Kind() == reflect.Pointer && o.ClassName() == "Object" {
+			m.shared[o] = o.Prototype()
+		}
+	}
+	_ = m.vm.GlobalObject().DefineDataProperty(name, value, goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_TRUE)
 }
 
 func (m *machine) freeze(o *goja.Object) {
+	m.builtin[o] = true
 	if _, err := m.freezer(goja.Undefined(), o); err != nil {
 		panic(err)
 	}

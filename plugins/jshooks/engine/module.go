@@ -46,6 +46,7 @@ func (c *call) load(file string) (*scope, error) {
 // execute runs a file as a module and returns its module object.
 func (c *call) execute(file string, program *goja.Program, loaded modules) (*goja.Object, error) {
 	vm := c.m.vm
+	c.m.broken = c.m.broken || c.gen.stains
 	v, err := vm.RunProgram(program)
 	if err != nil {
 		return nil, err

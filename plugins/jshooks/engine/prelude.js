@@ -308,6 +308,220 @@
 		},
 	};
 
+	// ----- a String object has a property for each character, and loses the check of its prototype with that
+
+	const plainString = String;
+	const construct = Reflect.construct;
+	const string = function String(value) {
+		if (new.target === undefined) {
+			return arguments.length === 0 ? "" : plainString(value);
+		}
+		const s = arguments.length === 0 ? "" : `${value}`;
+		go.checkObject(s);
+		return construct(plainString, [s], new.target === string ? plainString : new.target);
+	};
+
+	const plainObject = Object;
+	const objects = function Object(value) {
+		if (typeof value === "string") go.checkObject(value);
+		if (new.target !== undefined && new.target !== objects) return construct(plainObject, [], new.target);
+		return value === undefined || value === null ? {} : plainObject(value);
+	};
+
+	// ----- symbols that all calls share
+
+	const shared = Symbol.for;
+	const symbols = new Set();
+	const hasSymbol = symbols.has.bind(symbols);
+	const addSymbol = symbols.add.bind(symbols);
+	const symbol = {
+		for(key) {
+			const name = `${key}`;
+			if (name.length > 1000) throw new RangeError("the name of the symbol is too long");
+			if (!hasSymbol(name)) {
+				// The VM keeps them, so it is thrown away after a call that makes many.
+				if (symbols.size > 100) go.taint();
+				addSymbol(name);
+			}
+			return shared(name);
+		},
+	};
+
+	// ----- regular expressions: what their exec answers may claim any length
+
+	const includes = String.prototype.includes;
+	const indexOf = String.prototype.indexOf;
+	const toInteger = (x) => Math.trunc(Number(x)) || 0;
+	const toLength = (x) => Math.min(Math.max(toInteger(x), 0), Number.MAX_SAFE_INTEGER);
+	const advance = (s, at, unicode) => at + (unicode && at < s.length && apply(codePointAt, s, [at]) > 0xffff ? 2 : 1);
+	const receiver = (x) => {
+		if (typeof x !== "object" && typeof x !== "function" || x === null) {
+			throw new TypeError("this function needs a regular expression");
+		}
+		return x;
+	};
+	const match = (rx, s) => {
+		const fn = rx.exec;
+		if (typeof fn !== "function") return apply(RegExp.prototype.exec, rx, [s]);
+		const found = apply(fn, rx, [s]);
+		if (typeof found !== "object" && typeof found !== "function") throw new TypeError("exec must return an object or null");
+		return found;
+	};
+	const writer = () => {
+		const parts = [];
+		let size = 0;
+		return {
+			write(s) {
+				size += s.length;
+				go.checkText(size);
+				put(parts, parts.length, s);
+			},
+			text: () => apply(join, parts, [""]),
+		};
+	};
+	// substitute writes a replacement with its $1, $& and so on.
+	const substitute = (write, template, matched, s, position, captures, groups) => {
+		let from = 0;
+		for (;;) {
+			const at = apply(indexOf, template, ["$", from]);
+			if (at < 0 || at + 1 >= template.length) break;
+			write(apply(slice, template, [from, at]));
+			const c = template[at + 1];
+			from = at + 2;
+			if (c === "$") write("$");
+			else if (c === "&") write(matched);
+			else if (c === "`") write(apply(slice, s, [0, position]));
+			else if (c === "'") write(apply(slice, s, [Math.min(position + matched.length, s.length)]));
+			else if (c >= "0" && c <= "9") {
+				const second = template[at + 2];
+				let n = Number(c);
+				if (second >= "0" && second <= "9" && n * 10 + Number(second) >= 1 && n * 10 + Number(second) <= captures.length) {
+					n = n * 10 + Number(second);
+					from++;
+				}
+				if (n >= 1 && n <= captures.length) {
+					if (captures[n - 1] !== undefined) write(captures[n - 1]);
+				} else write("$" + c);
+			} else if (c === "<" && groups !== undefined) {
+				const end = apply(indexOf, template, [">", from]);
+				if (end < 0) write("$<");
+				else {
+					const group = groups[apply(slice, template, [from, end])];
+					if (group !== undefined) write(`${group}`);
+					from = end + 1;
+				}
+			} else write("$" + c);
+		}
+		write(apply(slice, template, [from]));
+	};
+	const regexp = {
+		[Symbol.replace](text, replacement) {
+			const rx = receiver(this);
+			const s = `${text}`;
+			const call = typeof replacement === "function";
+			const template = call ? "" : `${replacement}`;
+			const flags = `${rx.flags}`;
+			const global = apply(includes, flags, ["g"]);
+			const unicode = apply(includes, flags, ["u"]);
+			if (global) rx.lastIndex = 0;
+			const found = [];
+			for (;;) {
+				const m = match(rx, s);
+				if (m === null) break;
+				put(found, found.length, m);
+				if (!global) break;
+				if (`${m[0]}` === "") rx.lastIndex = advance(s, toLength(rx.lastIndex), unicode);
+			}
+			const out = writer();
+			let next = 0;
+			for (let i = 0; i < found.length; i++) {
+				const m = found[i];
+				const matched = `${m[0]}`;
+				const position = Math.max(Math.min(toInteger(m.index), s.length), 0);
+				const captures = [];
+				const n = length(m);
+				for (let j = 1; j < n; j++) {
+					const c = m[j];
+					put(captures, captures.length, c === undefined ? c : `${c}`);
+				}
+				const groups = m.groups;
+				let part;
+				if (call) {
+					const args = [matched];
+					for (let j = 0; j < captures.length; j++) put(args, args.length, captures[j]);
+					put(args, args.length, position);
+					put(args, args.length, s);
+					if (groups !== undefined) put(args, args.length, groups);
+					go.checkArgs(args.length);
+					part = `${apply(replacement, undefined, args)}`;
+				} else {
+					const written = writer();
+					substitute(written.write, template, matched, s, position, captures, groups === undefined ? groups : object(groups));
+					part = written.text();
+				}
+				if (position >= next) {
+					out.write(apply(slice, s, [next, position]));
+					out.write(part);
+					next = position + matched.length;
+				}
+			}
+			if (next < s.length) out.write(apply(slice, s, [next]));
+			return out.text();
+		},
+		[Symbol.split](text, limit) {
+			const rx = receiver(this);
+			const s = `${text}`;
+			const own = rx.constructor;
+			let make = RegExp;
+			if (own !== undefined) {
+				const kind = receiver(own)[Symbol.species];
+				if (kind !== undefined && kind !== null) make = kind;
+			}
+			const flags = `${rx.flags}`;
+			const unicode = apply(includes, flags, ["u"]);
+			// Looking for the next match is the same as trying each place, and much faster. It takes an exec that
+			// nobody has replaced.
+			const fast = make === RegExp && rx.exec === RegExp.prototype.exec;
+			const kept = fast ? [...flags].filter((c) => c !== "y" && c !== "g").join("") : flags;
+			const splitter = new make(rx, fast ? kept + "g" : apply(includes, flags, ["y"]) ? flags : flags + "y");
+			const most = limit === undefined ? 4294967295 : limit >>> 0;
+			const parts = [];
+			if (most === 0) return parts;
+			if (s.length === 0) {
+				if (match(splitter, s) === null) put(parts, 0, s);
+				return parts;
+			}
+			let last = 0;
+			for (let at = 0; at < s.length; ) {
+				splitter.lastIndex = at;
+				const m = match(splitter, s);
+				if (m === null) {
+					if (fast) break;
+					at = advance(s, at, unicode);
+					continue;
+				}
+				if (fast) at = m.index;
+				if (at >= s.length) break;
+				const end = Math.min(toLength(splitter.lastIndex), s.length);
+				if (end === last) {
+					at = advance(s, at, unicode);
+					continue;
+				}
+				put(parts, parts.length, apply(slice, s, [last, at]));
+				if (parts.length === most) return parts;
+				last = end;
+				const n = length(m);
+				for (let i = 1; i < n; i++) {
+					put(parts, parts.length, m[i]);
+					if (parts.length === most) return parts;
+				}
+				at = last;
+			}
+			put(parts, parts.length, apply(slice, s, [last]));
+			return parts;
+		},
+	};
+
 	// ----- JSON
 
 	const json = {
@@ -405,6 +619,27 @@
 	install(String.prototype, text);
 	install(String, raw);
 	install(JSON, json);
+	install(Symbol, symbol);
+	install(RegExp.prototype, regexp);
+	const stand = (replacement, original, name) => {
+		for (const key of ownKeys(original)) {
+			if (key !== "prototype" && key !== "name" && key !== "length") {
+				defineProperty(replacement, key, getOwnPropertyDescriptor(original, key));
+			}
+		}
+		defineProperty(replacement, "prototype", { value: original.prototype, writable: false });
+		defineProperty(original.prototype, "constructor", { value: replacement });
+		global[name] = replacement;
+	};
+	stand(string, plainString, "String");
+	stand(objects, plainObject, "Object");
+	// What a pattern with a rest asks first; see rewrite in the engine.
+	defineProperty(Object.prototype, "\0rest", {
+		get() {
+			go.checkObject(this);
+			return 0;
+		},
+	});
 
 	// ----- take away
 
@@ -510,6 +745,9 @@
 		overridable(global[name].prototype, ["name", "message", "toString", "constructor"]);
 	}
 	go.finish(() => {
-		for (let i = 0; i < queue.length; i++) freeze(queue[i][0]);
+		for (let i = 0; i < queue.length; i++) {
+			freeze(queue[i][0]);
+			go.builtin(queue[i][0]);
+		}
 	});
 })

@@ -46,9 +46,9 @@ func init() {
 			}),
 			"getUploadedFiles": recordGet(func(r *core.Record, a args) any { return r.GetUnsavedFiles(a.str(0)) }),
 			"baseFilesPath":    recordGet(func(r *core.Record, _ args) any { return r.BaseFilesPath() }),
-			"expand":           recordGet(func(r *core.Record, _ args) any { return r.Expand() }),
-			"expandedOne":      recordGet(func(r *core.Record, a args) any { return r.ExpandedOne(a.str(0)) }),
-			"expandedAll":      recordGet(func(r *core.Record, a args) any { return r.ExpandedAll(a.str(0)) }),
+			"expand":           recordGet(func(r *core.Record, _ args) any { return inExpand(r.Expand()) }),
+			"expandedOne":      recordGet(func(r *core.Record, a args) any { return inExpand(r.ExpandedOne(a.str(0))) }),
+			"expandedAll":      recordGet(func(r *core.Record, a args) any { return inExpand(r.ExpandedAll(a.str(0))) }),
 			"fieldsData":       recordGet(func(r *core.Record, _ args) any { return withoutSecrets(r, r.FieldsData()) }),
 			"customData":       recordGet(func(r *core.Record, _ args) any { return r.CustomData() }),
 			"publicExport":     recordGet(func(r *core.Record, _ args) any { return r.PublicExport() }),
@@ -64,20 +64,29 @@ func init() {
 			}),
 			"unmarshalJSONField": func(m *machine, v any, a args) (any, error) {
 				var data any
-				if err := v.(*core.Record).UnmarshalJSONField(a.str(0), &data); err != nil {
+				raw, ok := v.(*core.Record).Get(a.str(0)).(types.JSONRaw)
+				if !ok {
+					return nil, errors.New("the field isn't a JSON field")
+				}
+				if err := decode(raw, &data); err != nil {
 					return nil, err
 				}
 				m.fill(a.at(1), data)
 				return undefined{}, nil
 			},
-			"set":              recordDo(func(r *core.Record, a args) { setField(r, a.str(0), a.value(1)) }),
-			"setIfFieldExists": recordDo(func(r *core.Record, a args) { r.SetIfFieldExists(a.str(0), a.value(1)) }),
-			"load":             recordDo(load),
-			"hide":             recordDo(func(r *core.Record, a args) { r.Hide(a.strs(0)...) }),
-			"unhide":           recordDo(func(r *core.Record, a args) { r.Unhide(public(r, a.strs(0))...) }),
-			"setExpand":        recordDo(func(r *core.Record, a args) { r.SetExpand(a.m.mapOf(a.at(0))) }),
-			"mergeExpand":      recordDo(func(r *core.Record, a args) { r.MergeExpand(a.m.mapOf(a.at(0))) }),
-			"withCustomData":   recordSelf(func(r *core.Record, a args) { r.WithCustomData(a.at(0).ToBoolean()) }),
+			"set": recordDo(func(r *core.Record, a args) { a.m.setField(r, a.str(0), a.field(1)) }),
+			"setIfFieldExists": recordDo(func(r *core.Record, a args) {
+				if v := a.field(1); !secret(r, a.str(0)) {
+					a.m.storing(a.str(0), v)
+					r.SetIfFieldExists(a.str(0), ownData(v))
+				}
+			}),
+			"load":           recordDo(load),
+			"hide":           recordDo(func(r *core.Record, a args) { r.Hide(a.strs(0)...) }),
+			"unhide":         recordDo(func(r *core.Record, a args) { r.Unhide(public(r, a.strs(0))...) }),
+			"setExpand":      recordDo(func(r *core.Record, a args) { r.SetExpand(a.expanded(0)) }),
+			"mergeExpand":    recordDo(func(r *core.Record, a args) { r.MergeExpand(a.expanded(0)) }),
+			"withCustomData": recordSelf(func(r *core.Record, a args) { r.WithCustomData(a.at(0).ToBoolean()) }),
 			"ignoreEmailVisibility": recordSelf(func(r *core.Record, a args) {
 				r.IgnoreEmailVisibility(a.at(0).ToBoolean())
 			}),
@@ -151,15 +160,137 @@ func public(r *core.Record, names []string) []string {
 	return list
 }
 
-func setField(r *core.Record, key string, v any) {
+func (m *machine) setField(r *core.Record, key string, v any) {
 	if !secret(r, key) {
-		r.Set(key, v)
+		m.storing(key, v)
+		r.Set(key, ownData(v))
 	}
 }
 
+// What one call may put into records, in bytes. PocketBase encodes records after the call, where nobody watches
+// memory; and a list of them calls onRecordEnrich for each.
+const (
+	maxStored       = maxString
+	maxStoredEnrich = 256 << 10
+)
+
+func (m *machine) storing(key string, v any) {
+	limit := maxStored
+	if m.call.hook == "onRecordEnrich" {
+		limit = maxStoredEnrich
+	}
+	if m.call.stored += len(key) + weigh(v); m.call.stored > limit {
+		m.throwRange("the call puts too much into records")
+	}
+}
+
+// ownData leaves files as they are and makes copies of records: one that held itself would have no end.
+func ownData(v any) any {
+	switch v := v.(type) {
+	case *core.Record:
+		return plain(v)
+	case *expression, error:
+		return nil
+	case map[string]any:
+		for k, item := range v {
+			v[k] = ownData(item)
+		}
+	case []any:
+		for i, item := range v {
+			v[i] = ownData(item)
+		}
+	}
+	return v
+}
+
+// maxExpand is how deep records may be in each other, as for PocketBase's own expanding.
+const maxExpand = 6
+
+// expanded is what a script puts into a record's expand: copies, so that no record is within itself.
+func (a args) expanded(i int) map[string]any {
+	total := 0
+	copyOf := func(r *core.Record) *core.Record {
+		if total += sizeOfExpand(r, 0); total > 10_000 {
+			a.m.throwRange("the records are too many, or nested too deeply")
+		}
+		a.m.storing("", r)
+		return r.Clone()
+	}
+	to := a.m.fieldsOf(a.at(i))
+	for k, v := range to {
+		switch v := v.(type) {
+		case *core.Record:
+			to[k] = copyOf(v)
+		case []any:
+			records := make([]*core.Record, 0, len(v))
+			for _, item := range v {
+				if r, ok := item.(*core.Record); ok {
+					records = append(records, copyOf(r))
+				}
+			}
+			to[k] = records
+		default:
+			delete(to, k)
+		}
+	}
+	return to
+}
+
+// sizeOfExpand counts the records in a record; too deep is more than anybody may have.
+func sizeOfExpand(r *core.Record, depth int) int {
+	if depth > maxExpand {
+		return 1 << 20
+	}
+	n := 1
+	for _, v := range r.Expand() {
+		switch v := v.(type) {
+		case *core.Record:
+			n += sizeOfExpand(v, depth+1)
+		case []*core.Record:
+			for _, r := range v {
+				n += sizeOfExpand(r, depth+1)
+			}
+		}
+		if n > 1<<20 {
+			break
+		}
+	}
+	return n
+}
+
+// expandedClass is a record in the expand of another. It takes no expand itself: only so is it certain
+// that the depth stays what expanded has found.
+var expandedClass = new(class)
+
+func init() {
+	*expandedClass = class{name: "Record", parent: recordClass,
+		methods: refusals("Set the expand of the record that it is in.", "setExpand", "mergeExpand")}
+}
+
+func inExpand(v any) any {
+	switch v := v.(type) {
+	case *core.Record:
+		if v == nil {
+			return nil
+		}
+		return wrapped{expandedClass, v}
+	case []*core.Record:
+		list := make([]any, len(v))
+		for i, r := range v {
+			list[i] = inExpand(r)
+		}
+		return list
+	case map[string]any:
+		for k, item := range v {
+			v[k] = inExpand(item)
+		}
+	}
+	return v
+}
+
 func load(r *core.Record, a args) {
-	for k, v := range a.m.mapOf(a.at(0)) {
-		setField(r, k, v)
+	for k, v := range a.m.fieldsOf(a.at(0)) {
+		a.m.setField(r, k, v)
 	}
 }
 
@@ -282,8 +413,12 @@ func init() {
 			"string":   func(_ *machine, v any, _ args) (any, error) { return v.(types.JSONRaw).String(), nil },
 			"toString": func(_ *machine, v any, _ args) (any, error) { return v.(types.JSONRaw).String(), nil },
 			"toJSON": func(_ *machine, v any, _ args) (any, error) {
+				if len(v.(types.JSONRaw)) == 0 {
+					return nil, nil
+				}
 				var data any
-				return data, decode(v.(types.JSONRaw), &data)
+				err := decode(v.(types.JSONRaw), &data)
+				return data, err
 			},
 		},
 	}

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -14,9 +16,47 @@ import (
 	"github.com/pocketbase/pocketbase/tools/router"
 )
 
-// storePrefix keeps what hooks put into a request or a connection apart from what PocketBase and PicoBase keep
+// storeKey keeps what hooks put into a request or a connection apart from what PocketBase and PicoBase keep
 // there: the key that called, the auth record.
-const storePrefix = "picojs:"
+const storeKey = "picojs:store"
+
+// What hooks may keep, in bytes, for a request, and for a connection, which may last and of which there may be
+// many.
+const (
+	maxKept       = 1 << 20
+	maxKeptClient = 16 << 10
+)
+
+// kept is what hooks have kept. It is never changed, because a connection has several goroutines.
+type kept struct {
+	values map[string]any
+	sizes  map[string]int
+}
+
+func keptOf(v any) *kept {
+	if k, ok := v.(*kept); ok {
+		return k
+	}
+	return &kept{}
+}
+
+// with adds the argument after the key.
+func (k *kept) with(a args, limit int) (*kept, error) {
+	key, v := a.str(0), a.keepable(1)
+	to := &kept{values: maps.Clone(k.values), sizes: maps.Clone(k.sizes)}
+	if to.values == nil {
+		to.values, to.sizes = map[string]any{}, map[string]int{}
+	}
+	to.values[key], to.sizes[key] = v, len(key)+weigh(v)+16
+	total := 0
+	for _, n := range to.sizes {
+		total += n
+	}
+	if total > limit {
+		return k, fmt.Errorf("more than %d bytes can't be kept here; use a collection", limit)
+	}
+	return to, nil
+}
 
 const maxBody = 8 << 20
 
@@ -39,24 +79,33 @@ func init() {
 		"response": {get: func(_ *machine, v any) any { return wrapped{responseClass, v.(*event).req} }},
 	}
 	c.methods = merge(map[string]method{
-		"json": answer(func(a args, e *core.RequestEvent, code int) error {
+		"json": answer(func(a args, e *core.RequestEvent, code int) (func() error, error) {
 			v := a.value(1)
-			if _, err := marshal(v, a.m.engine.cfg.MaxResponse); err != nil {
-				return err
-			}
-			return e.JSON(code, v)
+			_, err := marshal(v, a.m.engine.cfg.MaxResponse)
+			return func() error { return e.JSON(code, v) }, err
 		}),
-		"string": answer(func(a args, e *core.RequestEvent, code int) error { return e.String(code, a.limited(1)) }),
-		"html":   answer(func(a args, e *core.RequestEvent, code int) error { return e.HTML(code, a.limited(1)) }),
-		"blob": answer(func(a args, e *core.RequestEvent, code int) error {
-			body := a.m.bytes(a.at(2))
+		"string": answer(func(a args, e *core.RequestEvent, code int) (func() error, error) {
+			s := a.limited(1)
+			return func() error { return e.String(code, s) }, nil
+		}),
+		"html": answer(func(a args, e *core.RequestEvent, code int) (func() error, error) {
+			s := a.limited(1)
+			return func() error { return e.HTML(code, s) }, nil
+		}),
+		"blob": answer(func(a args, e *core.RequestEvent, code int) (func() error, error) {
+			kind, body := a.m.oneLine(a.str(1)), a.m.bytes(a.at(2))
 			if int64(len(body)) > a.m.engine.cfg.MaxResponse {
 				a.m.throwRange("the response is too large")
 			}
-			return e.Blob(code, a.str(1), body)
+			return func() error { return e.Blob(code, kind, body) }, nil
 		}),
-		"noContent": answer(func(_ args, e *core.RequestEvent, code int) error { return e.NoContent(code) }),
-		"redirect":  answer(func(a args, e *core.RequestEvent, code int) error { return e.Redirect(code, a.str(1)) }),
+		"noContent": answer(func(_ args, e *core.RequestEvent, code int) (func() error, error) {
+			return func() error { return e.NoContent(code) }, nil
+		}),
+		"redirect": answer(func(a args, e *core.RequestEvent, code int) (func() error, error) {
+			to := a.m.oneLine(a.str(1))
+			return func() error { return e.Redirect(code, to) }, nil
+		}),
 		"requestInfo": requestGet(func(e *core.RequestEvent, _ args) (any, error) {
 			info, err := e.RequestInfo()
 			return wrapped{requestInfoClass, info}, err
@@ -79,10 +128,13 @@ func init() {
 			e.SetCookie(cookie(a.m.mapOf(a.at(0))))
 			return undefined{}, nil
 		}),
-		"get": requestGet(func(e *core.RequestEvent, a args) (any, error) { return e.Get(storePrefix + a.str(0)), nil }),
+		"get": requestGet(func(e *core.RequestEvent, a args) (any, error) {
+			return keptOf(e.Get(storeKey)).values[a.str(0)], nil
+		}),
 		"set": requestGet(func(e *core.RequestEvent, a args) (any, error) {
-			e.Set(storePrefix+a.str(0), keepable(a.value(1)))
-			return undefined{}, nil
+			kept, err := keptOf(e.Get(storeKey)).with(a, maxKept)
+			e.Set(storeKey, kept)
+			return undefined{}, err
 		}),
 		"findUploadedFiles": requestGet(func(e *core.RequestEvent, a args) (any, error) { return e.FindUploadedFiles(a.str(0)) }),
 		"error": requestGet(func(e *core.RequestEvent, a args) (any, error) {
@@ -101,13 +153,23 @@ func requestGet(fn func(e *core.RequestEvent, a args) (any, error)) method {
 	return func(_ *machine, v any, a args) (any, error) { return fn(v.(*event).req, a) }
 }
 
-func answer(fn func(a args, e *core.RequestEvent, code int) error) method {
+// answer makes a method that writes the response. One is enough: with more a hook could send without an end. So the
+// arguments are read first, because reading them may run a getter that answers too.
+func answer(prepare func(a args, e *core.RequestEvent, code int) (write func() error, err error)) method {
 	return func(m *machine, v any, a args) (any, error) {
 		code := int(a.int(0))
 		if code < 200 || code > 599 {
 			m.throwRange("the status must be between 200 and 599")
 		}
-		return undefined{}, fn(a, v.(*event).req, code)
+		e := v.(*event).req
+		write, err := prepare(a, e, code)
+		if err != nil {
+			return nil, err
+		}
+		if e.Written() {
+			m.throwType("the request was answered already")
+		}
+		return undefined{}, write()
 	}
 }
 
@@ -125,11 +187,11 @@ func (a args) limited(i int) string {
 }
 
 // keepable copies what a script stores beyond its VM.
-func keepable(v any) any {
-	if r, ok := v.(*core.Record); ok {
-		return r
+func (a args) keepable(i int) any {
+	if f := unwrap(a.at(i)); f != nil && f.class.is(recordClass) {
+		return a.field(i)
 	}
-	return plain(v)
+	return plain(a.value(i))
 }
 
 // bind sets the properties that the target has, as Go's binding of a body does.
@@ -329,6 +391,7 @@ func headerDo(fn func(h http.Header, a args)) method {
 		if len(h.all()) > 200 || len(a.str(1)) > 16<<10 {
 			m.throwRange("too many headers, or one that is too long")
 		}
+		m.oneLine(a.str(0) + a.str(1))
 		if !h.hidden(a.str(0)) {
 			fn(h.all(), a)
 		}
@@ -359,6 +422,7 @@ func init() {
 	}
 }
 
+// cookie makes one of what was copied out of the VM; Go's own writing of it leaves out what no header may hold.
 func cookie(m map[string]any) *http.Cookie {
 	raw, _ := json.Marshal(m)
 	var c http.Cookie

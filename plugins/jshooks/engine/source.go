@@ -22,7 +22,9 @@ const (
 	MaxBundleSize = 8 << 20
 	maxBrackets   = 500
 	maxArrows     = 200
+	maxLabels     = 1000
 	maxNodes      = 400
+	maxRegexps    = 2000 // milliseconds that the regular expressions of a file may take, estimated
 )
 
 const (
@@ -39,29 +41,32 @@ func position(line, column int) (int, int) {
 	return line, column
 }
 
-// compile makes a program of a file, or says what is wrong with it.
-func compile(name string, source []byte, strict bool) (*goja.Program, []Problem) {
+// compile makes a program of a file, or says what is wrong with it. It reports too whether the program may leave
+// something in the VM.
+func compile(name string, source []byte, strict bool) (program *goja.Program, stains bool, found []Problem) {
 	text := string(source)
 	if problem := tooComplex(name, text); problem != nil {
-		return nil, []Problem{*problem}
+		return nil, false, []Problem{*problem}
 	}
 	// Alone first: the prefix must not make valid what isn't.
 	tree, err := parser.ParseFile(nil, sourceRoot+name, text, 0, parser.WithDisableSourceMaps)
 	if err != nil {
-		return nil, problems(name, err, false)
+		return nil, false, problems(name, err, false)
 	}
 	if problem := inspect(name, tree); problem != nil {
-		return nil, []Problem{*problem}
+		return nil, false, []Problem{*problem}
 	}
 	tree, err = parser.ParseFile(nil, sourceRoot+name, modulePrefix+text+moduleSuffix, 0, parser.WithDisableSourceMaps)
 	if err != nil {
-		return nil, problems(name, err, true)
+		return nil, false, problems(name, err, true)
 	}
-	program, err := goja.CompileAST(tree, strict)
+	rewrite(tree, strict)
+	stains = stamps(tree)
+	program, err = goja.CompileAST(tree, strict)
 	if err != nil {
-		return nil, problems(name, err, true)
+		return nil, false, problems(name, err, true)
 	}
-	return program, nil
+	return program, stains, nil
 }
 
 // tooComplex looks for nesting before the parser does. It may count brackets in
@@ -70,7 +75,7 @@ func tooComplex(name, text string) *Problem {
 	if len(text) > MaxFileSize {
 		return &Problem{File: name, Line: 1, Column: 1, Message: fmt.Sprintf("the file is larger than %d KB", MaxFileSize>>10)}
 	}
-	depth, arrows, line, start := 0, 0, 1, 0
+	depth, arrows, colons, line, start := 0, 0, 0, 1, 0
 	for i := 0; i < len(text); i++ {
 		switch text[i] {
 		case '\n':
@@ -83,12 +88,16 @@ func tooComplex(name, text string) *Problem {
 			if i > 0 && text[i-1] == '=' {
 				arrows++
 			}
+		case ':':
+			colons++
 		}
 		switch text[i] {
 		case ';', '{', '}', ',':
-			arrows = 0
+			arrows, colons = 0, 0
+		case '?':
+			colons = 0
 		}
-		if depth > maxBrackets || arrows > maxArrows {
+		if depth > maxBrackets || arrows > maxArrows || colons > maxLabels {
 			return &Problem{File: name, Line: line, Column: i - start + 1, Message: "the code is nested too deeply"}
 		}
 	}
@@ -97,8 +106,8 @@ func tooComplex(name, text string) *Problem {
 
 var fileType = reflect.TypeFor[*file.File]()
 
-// inspect refuses trees that the compiler would take too long for, and BigInt literals,
-// whose arithmetic can't be bounded.
+// inspect refuses trees that the compiler would take too long for; BigInt literals, whose arithmetic
+// can't be bounded; and with, which would come between a script and what rewrite calls.
 func inspect(name string, tree *ast.Program) *Problem {
 	type item struct {
 		v     reflect.Value
@@ -109,6 +118,7 @@ func inspect(name string, tree *ast.Program) *Problem {
 		p := tree.File.Position(int(at) - tree.File.Base())
 		return &Problem{File: name, Line: p.Line, Column: p.Column, Message: message}
 	}
+	regexps := 0
 	todo := []item{{v: reflect.ValueOf(tree.Body)}}
 	for len(todo) > 0 {
 		it := todo[len(todo)-1]
@@ -124,10 +134,18 @@ func inspect(name string, tree *ast.Program) *Problem {
 					it.depth++
 					it.at = idxOf(node, it.at)
 				}
-				if literal, ok := v.Interface().(*ast.NumberLiteral); ok {
-					if _, ok := literal.Value.(*big.Int); ok {
+				switch n := v.Interface().(type) {
+				case *ast.NumberLiteral:
+					if _, ok := n.Value.(*big.Int); ok {
 						return fail(it.at, "BigInt isn't available in hooks; use numbers, or text")
 					}
+				case *ast.RegExpLiteral:
+					cost := regexpCost(n.Pattern, n.Flags)
+					if regexps += cost; cost > maxRegexp || regexps > maxRegexps {
+						return fail(it.at, "the regular expressions are too complex")
+					}
+				case *ast.WithStatement:
+					return fail(it.at, "with isn't available in hooks")
 				}
 			}
 			v = v.Elem()

@@ -1,5 +1,6 @@
 // why: a memory bomb
 // expect: (500|400|504) 
+// alone: it measures memory
 routerAdd("GET", "/attack", (e) => {
 	let s = "xxxxxxxxxxxxxxxx";
 	for (;;) s += s;

@@ -1,5 +1,5 @@
 // why: an odd value is thrown
-// expect: 400 
+// expect: 504 took too long
 routerAdd("GET", "/attack", (e) => {
 	throw Object.freeze(Object.assign(new Error("x"), { get stack() { for (;;) {} } }));
 });

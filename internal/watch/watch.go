@@ -1,4 +1,12 @@
-package jshooks
+// Package watch notices changes in a folder of source files and the folders below
+// it, dot folders and node_modules excepted.
+//
+// It says that something changed, not what: whoever asks reads the folder anew.
+//
+//	var w watch.Watcher
+//	err := w.Start("jsvm_hooks", reload, logError)
+//	defer w.Stop()
+package watch
 
 import (
 	"io/fs"
@@ -10,19 +18,28 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// quiet is how long nothing must have changed: editors write a file in steps, and
-// a checkout many files.
-const quiet = 100 * time.Millisecond
+const (
+	// quiet is how long nothing must have changed: editors write a file in steps,
+	// and a checkout many files.
+	quiet = 100 * time.Millisecond
 
-// watcher calls a function after changes in a folder and the folders below it.
-type watcher struct {
+	// lookAgain is how often a folder is looked for that is gone.
+	lookAgain = time.Second
+)
+
+// Watcher calls a function after changes in a folder. The zero Watcher is ready
+// to start.
+type Watcher struct {
 	mu   sync.Mutex
 	fs   *fsnotify.Watcher
 	done chan struct{}
 }
 
-// start begins to watch. It does nothing if that has begun already.
-func (w *watcher) start(dir string, changed func(), onError func(error)) error {
+// Start begins to watch dir, which must exist. After changes it calls changed, and
+// onError with what went wrong with the watching; never both at once. A folder
+// that is replaced by another one of the name is watched on. It does nothing if
+// it has begun already.
+func (w *Watcher) Start(dir string, changed func(), onError func(error)) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.fs != nil {
@@ -39,13 +56,14 @@ func (w *watcher) start(dir string, changed func(), onError func(error)) error {
 	w.fs, w.done = notifier, make(chan struct{})
 	go func(done chan struct{}) {
 		defer close(done)
-		watch(notifier, changed, onError)
+		watch(notifier, dir, changed, onError)
 	}(w.done)
 	return nil
 }
 
-// stop ends the watching and waits for a call under way.
-func (w *watcher) stop() {
+// Stop ends the watching and waits for a call under way. A second Stop is
+// harmless, and Start may follow.
+func (w *Watcher) Stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.fs == nil {
@@ -56,10 +74,11 @@ func (w *watcher) stop() {
 	w.fs = nil
 }
 
-func watch(notifier *fsnotify.Watcher, changed func(), onError func(error)) {
+func watch(notifier *fsnotify.Watcher, dir string, changed func(), onError func(error)) {
 	timer := time.NewTimer(quiet)
 	timer.Stop()
 	defer timer.Stop()
+	gone := false
 	for {
 		select {
 		case event, open := <-notifier.Events:
@@ -80,7 +99,14 @@ func watch(notifier *fsnotify.Watcher, changed func(), onError func(error)) {
 			}
 			onError(err)
 		case <-timer.C:
-			changed()
+			// Nobody tells of a folder that takes the place of the one that is watched.
+			was := gone
+			if gone = watchBelow(notifier, dir) != nil; gone {
+				timer.Reset(lookAgain)
+			}
+			if !gone || !was {
+				changed()
+			}
 		}
 	}
 }

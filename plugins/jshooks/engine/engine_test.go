@@ -1,0 +1,266 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/picobase/picobase/plugins/jshooks/engine"
+	"github.com/pocketbase/pocketbase/core"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+func TestProblems(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name, file, source string
+		want               string
+	}{
+		{"syntax, first line", "a.pb.js", "let x = ;", "a.pb.js:1:9: Unexpected token ;"},
+		{"syntax, later", "a.pb.js", "let a = 1;\n\n  foo bar\n", "a.pb.js:3:7: "},
+		{"thrown, first line", "a.pb.js", `throw new TypeError("no")`, "a.pb.js:1:7: TypeError: no"},
+		{"thrown, later", "a.pb.js", "\nconst f = () => {\n  missing()\n}\nf()", "a.pb.js:3:10: ReferenceError: missing is not defined"},
+		{"in a module", "lib.js", "exports.x = {", "lib.js:1:14: "},
+		{"refused hook", "a.pb.js", "\n onServe(() => {})", "a.pb.js:2:9: RefusedError: onServe() isn't available in hooks. It belongs to the server."},
+		{"reserved path", "a.pb.js", `routerAdd("GET", "/api/v1/keys", () => {})`, "a.pb.js:1:1: /api/v1/keys belongs to the server"},
+		{"double route", "a.pb.js", `routerAdd("GET", "/a/{x}", () => {}); routerAdd("GET", "/a/{y}", () => {})`, "a.pb.js:1:1: the route can't be added"},
+		{"bad schedule", "a.pb.js", `cronAdd("x", "never", () => {})`, "cronAdd: "},
+		{"no handler", "a.pb.js", `onRecordCreate("text")`, "the handler must be a function"},
+		{"JSON", "a.json", `{`, "a.json:1:1: "},
+		{"path", "../a.pb.js", ``, "isn't a clean relative one"},
+	}
+	h := newHost(t, engine.Config{})
+	h.load(`routerAdd("GET", "/hello", (e) => e.string(200, "old"))`)
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			g, problems := h.engine.Compile(context.Background(), "v2", engine.Bundle{c.file: []byte(c.source)})
+			if g != nil || len(problems) == 0 || !strings.Contains(problems[0].Error(), c.want) {
+				t.Errorf("%v, want %s", problems, c.want)
+			}
+			if r := h.send("GET", "/hello", ""); r.body != "old" {
+				t.Errorf("the running generation answers %v", r)
+			}
+		})
+	}
+}
+
+func TestHooksLists(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, engine.Config{})
+	g, problems := h.engine.Compile(context.Background(), "v", engine.Bundle{
+		"b.pb.js": []byte("\nonRecordCreate(() => {}, 'items', 'posts')\ncronAdd('gone', '* * * * *', () => {})\ncronRemove('gone')"),
+		"a.pb.js": []byte("routerAdd('get', '/x', () => {})\ncronAdd('job', '@hourly', () => {})"),
+	})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	var got []string
+	for _, i := range g.Hooks() {
+		got = append(got, fmt.Sprint(i.Kind, " ", i.Name, " ", i.Tags, " ", i.Schedule, " ", i.File, ":", i.Line))
+	}
+	want := "route GET /x []  a.pb.js:1|cron job [] @hourly a.pb.js:2|hook onRecordCreate [items posts]  b.pb.js:2"
+	if strings.Join(got, "|") != want {
+		t.Errorf("%s, want %s", strings.Join(got, "|"), want)
+	}
+}
+
+func TestErrorsSayWhere(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, engine.Config{})
+	h.load("routerAdd('GET', '/hello', (e) => {\n\n  null.x\n})")
+	h.send("GET", "/hello", "")
+	log := h.log()
+	if len(log) != 1 || log[0].File != "main.pb.js" || log[0].Line != 3 || log[0].Hook != "GET /hello" || log[0].Version != "v1" || log[0].Level != "error" {
+		t.Errorf("%+v", log)
+	}
+}
+
+func TestCron(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, engine.Config{})
+	run := func(id string) bool {
+		for _, j := range h.app.Cron().Jobs() {
+			if j.Id() == id {
+				j.Run()
+				return true
+			}
+		}
+		return false
+	}
+	h.load(`cronAdd("job", "0 0 1 1 *", () => { console.log("ran", $app.countRecords("items")) })`)
+	if !run("picojs:job") || !strings.Contains(h.logged(), "ran 0") {
+		t.Error(h.logged())
+	}
+	h.load(`cronAdd("other", "0 0 1 1 *", () => {})`)
+	if run("picojs:job") || !run("picojs:other") {
+		t.Error("jobs of the old generation stayed")
+	}
+	h.engine.Activate(nil)
+	if run("picojs:other") {
+		t.Error("jobs stayed after Activate(nil)")
+	}
+}
+
+// TestTimeInNext holds that the clock stands still where the time isn't the hook's.
+func TestTimeInNext(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, engine.Config{CallTimeout: func() time.Duration { return 100 * time.Millisecond }})
+	h.app.OnRecordCreate("items").BindFunc(func(e *core.RecordEvent) error {
+		<-time.After(400 * time.Millisecond)
+		return e.Next()
+	})
+	h.load(`onRecordCreateRequest((e) => { e.next(); if (e.record.get("title") == "loop") for (;;) {} }, "items")`)
+	if r := h.send("POST", "/api/collections/items/records", `{"title":"a"}`); r.status != 200 {
+		t.Errorf("%v %s", r, h.logged())
+	}
+	// The clock runs again after e.next(); the response has been written by then.
+	started := time.Now()
+	h.send("POST", "/api/collections/items/records", `{"title":"loop"}`)
+	if took := time.Since(started); took > 3*time.Second || !strings.Contains(h.logged(), "took too long") {
+		t.Errorf("%v %s", took, h.logged())
+	}
+}
+
+// TestNestedCallsNeedNoSecondVM would wait for ever for itself with a VM for every call.
+func TestNestedCallsNeedNoSecondVM(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, engine.Config{MaxVMs: func() int { return 1 }, QueueTimeout: 10 * time.Second, CallTimeout: func() time.Duration { return 10 * time.Second }})
+	h.load(`
+		onRecordCreateRequest((e) => { e.next() }, "items");
+		onRecordCreate((e) => { e.next() }, "items");
+		onRecordAfterCreateSuccess((e) => { if (e.record.get("title") == "first") $app.save(new Record("items", { title: "second" })); e.next() }, "items");
+		onRecordEnrich((e) => { e.next() }, "items");
+	`)
+	var wg sync.WaitGroup
+	var failed atomic.Int32
+	started := time.Now()
+	for range 8 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			if r := h.send("POST", "/api/collections/items/records", `{"title":"first"}`); r.status != 200 {
+				failed.Add(1)
+			}
+		}()
+	}
+	wg.Wait()
+	if failed.Load() > 0 || time.Since(started) > 9*time.Second {
+		t.Errorf("%d failed after %v: %s", failed.Load(), time.Since(started), h.logged())
+	}
+}
+
+func TestBusy(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	h := newHost(t, engine.Config{
+		MaxVMs: func() int { return 1 }, QueueTimeout: 50 * time.Millisecond, CallTimeout: func() time.Duration { return 2 * time.Second }, Metrics: registry,
+	})
+	h.load(`routerAdd("GET", "/slow", (e) => { console.log("in"); sleep(600); return e.string(200, "ok") }); routerAdd("GET", "/hello", (e) => e.string(200, "ok"))`)
+	done := make(chan response)
+	go func() { done <- h.send("GET", "/slow", "") }()
+	until(t, func() bool { return strings.Contains(h.logged(), "in") })
+	if r := h.send("GET", "/hello", ""); r.status != 503 {
+		t.Errorf("%v, want 503", r)
+	}
+	if r := <-done; r.status != 200 {
+		t.Errorf("%v", r)
+	}
+	if r := h.send("GET", "/hello", ""); r.status != 200 {
+		t.Errorf("afterwards %v", r)
+	}
+	families, err := registry.Gather()
+	if err != nil || len(families) != 2 {
+		t.Errorf("%d metrics, %v", len(families), err)
+	}
+}
+
+func until(t *testing.T, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal("waited too long")
+		}
+	}
+}
+
+// TestHotSwap activates 100 generations while calls run. Not parallel: it counts goroutines and memory.
+func TestHotSwap(t *testing.T) {
+	h := newHost(t, engine.Config{})
+	source := func(i int) string {
+		return fmt.Sprintf(`const n = %d; routerAdd("GET", "/hello", (e) => { let s = 0; for (let i = 0; i < 500; i++) s += i; return e.json(200, n) });
+			onRecordCreate((e) => { e.next() }, "items"); cronAdd("job", "0 0 1 1 *", () => {}) // %s`, i, strings.Repeat("x", 10_000))
+	}
+	h.load(source(0))
+	settle := func() (int, uint64) {
+		var m runtime.MemStats
+		for range 3 {
+			runtime.GC()
+		}
+		runtime.ReadMemStats(&m)
+		return runtime.NumGoroutine(), m.HeapAlloc
+	}
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	var calls, failed atomic.Int64
+	for range 4 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				r := h.send("GET", "/hello", "")
+				calls.Add(1)
+				if r.status != 200 {
+					failed.Add(1)
+				}
+			}
+		}()
+	}
+	until(t, func() bool { return calls.Load() > 50 })
+	for i := range 10 {
+		h.load(source(i))
+	}
+	goroutines, before := settle()
+	for i := range 100 {
+		h.load(source(i))
+	}
+	close(stop)
+	wg.Wait()
+	var after int
+	var heap uint64
+	after, heap = settle()
+	if failed.Load() > 0 {
+		t.Errorf("%d of %d calls failed: %.500s", failed.Load(), calls.Load(), h.logged())
+	}
+	if after > goroutines {
+		t.Errorf("%d goroutines, %d before", after, goroutines)
+	}
+	if heap > before+16<<20 {
+		t.Errorf("heap grew from %d to %d", before, heap)
+	}
+	t.Logf("%d calls during 110 activations", calls.Load())
+}
+
+// TestCloseLeavesNothing counts goroutines after stopped calls. Not parallel.
+func TestCloseLeavesNothing(t *testing.T) {
+	before := runtime.NumGoroutine()
+	t.Run("calls", func(t *testing.T) {
+		h := newHost(t, engine.Config{CallTimeout: func() time.Duration { return 50 * time.Millisecond }})
+		h.load(`routerAdd("GET", "/loop", (e) => { for (;;) {} }); routerAdd("GET", "/regex", (e) => { /^(?=(a+)+$)b/.test("a".repeat(50) + "b") })`)
+		for range 3 {
+			h.send("GET", "/loop", "")
+		}
+		h.send("GET", "/regex", "")
+	})
+	// The clock of regexp2 ends a second after its last use.
+	until(t, func() bool { return runtime.NumGoroutine() <= before })
+}

@@ -1,0 +1,7 @@
+// why: native functions that call each other would overflow the stack of the process
+// expect: (200|400|500) 
+routerAdd("GET", "/attack", (e) => {
+	const attack = () => { const o = {}; o.toString = String.bind(null, o); String(o); };
+	attack();
+	return e.string(200, "survived");
+});

@@ -1,0 +1,7 @@
+// why: native functions that call each other would overflow the stack of the process
+// expect: (200|400|500) 
+routerAdd("GET", "/attack", (e) => {
+	const attack = () => { const o = {}; o[Symbol.toPrimitive] = Number.prototype.toString.bind(o); +o; };
+	attack();
+	return e.string(200, "survived");
+});
