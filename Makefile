@@ -108,9 +108,5 @@ fuzz: ## each fuzz test for half a minute
 	go test -run=- -fuzz=FuzzPatch -fuzztime=30s ./internal/config
 	go test -run=- -fuzz=FuzzNormalHost -fuzztime=30s ./internal/router
 
-# Not part of the tests yet: some of its scripts run for minutes.
-escape: ## hostile JavaScript hooks against the engine
-	go test -count=1 -tags escape ./plugins/jshooks/engine
-
 clean:
 	rm -rf bin e2e/node_modules packages/*/node_modules packages/*/dist

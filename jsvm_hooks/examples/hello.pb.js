@@ -10,7 +10,7 @@ routerAdd(
   '/hello/{name}',
   (e) => {
     const name = e.request.pathValue('name')
-    const greeting = `Hello ${name}, said ${e.auth.getString('email')}`
+    const greeting = `Hello ${name}, said ${e.auth?.getString('email')}`
     const shout = e.request.url.query().get('shout') === 'true'
     return e.json(200, { greeting: shout ? greeting.toUpperCase() : greeting, slug: slugify(name) })
   },

@@ -11,10 +11,14 @@
 
 onRecordAfterCreateSuccess((e) => {
   e.next()
+  const url = $secrets.get('MAIL_URL')
+  if (!url) {
+    return
+  }
   try {
     const answer = $http.send({
       method: 'POST',
-      url: $secrets.get('MAIL_URL'),
+      url,
       headers: { 'content-type': 'application/json', authorization: 'Bearer ' + $secrets.get('MAIL_TOKEN') },
       body: JSON.stringify({ to: e.record.getString('email'), name: e.record.getString('name') }),
     })
@@ -22,6 +26,6 @@ onRecordAfterCreateSuccess((e) => {
       console.error('the mailing service answered', answer.statusCode)
     }
   } catch (error) {
-    console.error('no answer from the mailing service:', error.message)
+    console.error('no answer from the mailing service:', error)
   }
 }, 'users')

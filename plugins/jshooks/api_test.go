@@ -7,7 +7,9 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -180,21 +182,63 @@ func TestArchives(t *testing.T) {
 	}
 	f.want(f.send(http.MethodPost, "/api/v1/hooks?lable=x", "application/gzip", tarred.Bytes()), 400, "validation_failed")
 	f.want(f.send(http.MethodPost, "/api/v1/hooks?activate=perhaps", "application/gzip", tarred.Bytes()), 400, "validation_failed")
+}
 
-	// A bomb: small, and much too large once unpacked.
-	var bomb bytes.Buffer
-	z = zip.NewWriter(&bomb)
-	w, err := z.Create("a.pb.js")
-	if err != nil {
-		t.Fatal(err)
+// An archive is small, and may be much too large once it is unpacked: by one file, by many, or by what does not
+// belong to the bundle and is read past. Not parallel: it measures memory.
+func TestArchiveBombs(t *testing.T) {
+	f := newFixture(t, options{})
+	zeros := make([]byte, 1<<20)
+	type entry struct {
+		name  string
+		size  int
+		count int
 	}
-	if _, err := w.Write(make([]byte, 100<<20)); err != nil {
-		t.Fatal(err)
+	for name, e := range map[string]entry{
+		"one large file":         {"a%d.pb.js", 100 << 20, 1},
+		"many files":             {"lib/a%d.js", 100 << 10, 199},
+		"more files than may be": {"lib/a%d.js", 1, 201},
+		"large files left out":   {"README%d.md", 100 << 20, 2},
+	} {
+		var zipped, tarred bytes.Buffer
+		z := zip.NewWriter(&zipped)
+		g := gzip.NewWriter(&tarred)
+		a := tar.NewWriter(g)
+		for i := range e.count {
+			file := fmt.Sprintf(e.name, i)
+			w, err := z.Create(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := a.WriteHeader(&tar.Header{Name: file, Mode: 0o600, Size: int64(e.size), Typeflag: tar.TypeReg}); err != nil {
+				t.Fatal(err)
+			}
+			for left := e.size; left > 0; left -= len(zeros) {
+				part := zeros[:min(left, len(zeros))]
+				if _, err := io.MultiWriter(w, a).Write(part); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for _, closer := range []io.Closer{z, a, g} {
+			if err := closer.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if zipped.Len() > 1<<20 || tarred.Len() > 1<<20 {
+			t.Fatalf("%s: archives of %d and %d bytes are no bombs", name, zipped.Len(), tarred.Len())
+		}
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			f.want(f.send(http.MethodPost, "/api/v1/hooks", "application/zip", zipped.Bytes()), 400, "validation_failed")
+			f.want(f.send(http.MethodPost, "/api/v1/hooks", "application/gzip", tarred.Bytes()), 400, "validation_failed")
+			runtime.ReadMemStats(&after)
+			if used := after.TotalAlloc - before.TotalAlloc; used > 60<<20 {
+				t.Errorf("%d MB were allocated", used>>20)
+			}
+		})
 	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	f.want(f.send(http.MethodPost, "/api/v1/hooks", "application/zip", bomb.Bytes()), 400, "validation_failed")
 }
 
 func TestRollback(t *testing.T) {

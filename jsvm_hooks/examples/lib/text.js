@@ -2,7 +2,10 @@
 // Only *.pb.js files at the top of a folder register hooks; all others are there
 // to be required.
 
-/** Makes "Crème brûlée!" into "creme-brulee". */
+/**
+ * Makes "Crème brûlée!" into "creme-brulee".
+ * @param {string} text
+ */
 function slugify(text) {
   return text
     .normalize('NFD')

@@ -48,7 +48,10 @@ func appMethod(fn func(app core.App, a args) (any, error)) method {
 var appClass *class
 
 func init() {
-	appClass = &class{name: "App", methods: merge(map[string]method{
+	appClass = &class{name: "App", props: props{"rootCmd": {hidden: true, get: func(m *machine, _ any) any {
+		m.throw(&refusedError{name: "$app.rootCmd", reason: noProcess})
+		return nil
+	}}}, methods: merge(map[string]method{
 		"findRecordById": appMethod(func(app core.App, a args) (any, error) {
 			return app.FindRecordById(a.collection(app), a.str(1))
 		}),
@@ -158,13 +161,16 @@ func init() {
 		refusals("Keep state in a collection.", "store", "dataDir", "newFilesystem", "newBackupsFilesystem"),
 		refusals("Only the operator of the server can do that.", "restart", "bootstrap", "resetBootstrapState", "reloadSettings",
 			"createBackup", "restoreBackup", "encryptionEnv", "runSystemMigrations", "runAppMigrations", "runAllMigrations", "vacuum", "auxVacuum"),
-		refusals("Change collections in the dashboard or in migrations.", "importCollections", "importCollectionsByMarshaledJSON",
+		refusals(noSchema, "importCollections", "importCollectionsByMarshaledJSON",
 			"truncateCollection", "deleteTable", "deleteView", "saveView", "syncRecordTableSchema", "reloadCachedCollections"),
 		refusals("Use $app.db() or $app.recordQuery().", "concurrentDB", "nonconcurrentDB", "auxDB", "auxConcurrentDB",
-			"auxNonconcurrentDB", "modelQuery", "auxModelQuery", "collectionQuery", "logQuery", "auxRunInTransaction"),
-		refusals("Use the on* hooks, and cronAdd().", "cron", "subscriptionsBroker", "onServe", "onBootstrap"),
+			"auxNonconcurrentDB", "modelQuery", "auxModelQuery", "auxRunInTransaction"),
+		refusals("Use $app.findAllCollections().", "collectionQuery"),
+		refusals("Logs are in the dashboard; what hooks log is at /api/v1/hooks/logs.", "logQuery", "findLogById", "logsStats", "deleteOldLogs"),
+		refusals("Save a record in a collection: all who subscribed to it hear of that.", "subscriptionsBroker"),
+		refusals("Use the on* hooks, and cronAdd().", "cron", "onServe", "onBootstrap"),
 		refusals("System collections aren't available in hooks.", "findAllExternalAuthsByRecord", "findAllMFAsByRecord",
-			"findAllOTPsByRecord", "findAllAuthOriginsByRecord", "findLogById"),
+			"findAllOTPsByRecord", "findAllAuthOriginsByRecord"),
 	)}
 }
 
@@ -243,7 +249,7 @@ func (m *machine) userRecord(v goja.Value) *core.Record {
 			return r
 		}
 		if _, ok := f.value.(*core.Collection); ok {
-			m.throw(&refusedError{name: "Changing a collection", reason: "Change collections in the dashboard or in migrations."})
+			m.throw(&refusedError{name: "Changing a collection", reason: noSchema})
 		}
 	}
 	m.throwType("this needs a record")
@@ -295,7 +301,7 @@ func init() {
 
 func init() {
 	for _, name := range []string{"smtp", "s3", "backups", "logs", "batch", "rateLimits", "trustedProxy", "superuserIPs"} {
-		settingsClass.props[name] = prop{get: func(m *machine, _ any) any {
+		settingsClass.props[name] = prop{hidden: true, get: func(m *machine, _ any) any {
 			m.throw(&refusedError{name: "$app.settings()." + name, reason: "Hooks see settings().meta only; use $secrets.get(name) for your own secrets."})
 			return nil
 		}}

@@ -1,5 +1,3 @@
-//go:build escape
-
 package engine
 
 import (

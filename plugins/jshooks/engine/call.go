@@ -70,8 +70,15 @@ func (e *Engine) do(t target, fn func(c *call) error) error {
 	if t.timeout == 0 {
 		t.timeout = e.callTimeout()
 	}
-	if v, ok := e.running.Load(goroutine()); ok {
+	id := goroutine()
+	if request, ok := e.requests.Load(id); ok && t.requestID == "" {
+		t.requestID = request.(string)
+	}
+	if v, ok := e.running.Load(id); ok {
 		m := v.(*machine)
+		if t.requestID == "" {
+			t.requestID = m.call.requestID // the call has a goroutine of its own
+		}
 		return m.run(t, m.call, fn)
 	}
 	// Whoever holds a database transaction goes first: the others wait for it.
@@ -105,6 +112,9 @@ func (m *machine) run(t target, parent *call, fn func(c *call) error) (err error
 	if parent != nil && parent.app != nil && parent.app.IsTransactional() && (t.app == nil || !t.app.IsTransactional()) {
 		// The same goroutine holds the one writer: another app would wait for it for ever.
 		t.app = parent.app
+	}
+	if parent != nil && t.requestID == "" {
+		t.requestID = parent.requestID
 	}
 	c := &call{
 		engine: m.engine, m: m, parent: parent, gen: t.gen, hook: t.hook, requestID: t.requestID,

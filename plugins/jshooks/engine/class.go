@@ -2,6 +2,7 @@ package engine
 
 import (
 	"github.com/dop251/goja"
+	"github.com/pocketbase/pocketbase/core"
 )
 
 // A class describes what scripts see of one kind of Go value. What it does not
@@ -14,8 +15,9 @@ type class struct {
 }
 
 type prop struct {
-	get func(m *machine, v any) any
-	set func(m *machine, v any, to goja.Value)
+	hidden bool // from those who list the properties
+	get    func(m *machine, v any) any
+	set    func(m *machine, v any, to goja.Value)
 }
 
 // A method returns a Go value, which is converted by machine.toJS, and an
@@ -97,6 +99,9 @@ func (c *class) is(other *class) bool {
 
 // alive panics with an error in the script when the façade outlived its call.
 func (f *facade) alive() {
+	if r, ok := f.value.(*core.Record); ok && r == nil {
+		f.m.throwType("the record is empty: fill it with one(record), or make it with new Record(collection)")
+	}
 	if f.call != nil && f.call.done {
 		f.m.throwType(f.class.name + " was used after the call that it belongs to had ended")
 	}
@@ -131,8 +136,10 @@ func (f *facade) Delete(string) bool { return false }
 func (f *facade) Keys() []string {
 	var keys []string
 	for c := f.class; c != nil; c = c.parent {
-		for name := range c.props {
-			keys = append(keys, name)
+		for name, p := range c.props {
+			if !p.hidden {
+				keys = append(keys, name)
+			}
 		}
 	}
 	return keys

@@ -21,6 +21,7 @@ type selection struct {
 	q       *dbx.SelectQuery
 	raw     *dbx.Query
 	records *core.Collection // of a query for records
+	limit   int64            // that the script has set, or 0
 }
 
 var dbClass = new(class)
@@ -68,8 +69,13 @@ func init() {
 			}),
 			"groupBy": building(func(q *dbx.SelectQuery, a args) { q.GroupBy(a.strs(0)...) }),
 			"having":  building(func(q *dbx.SelectQuery, a args) { q.Having(a.expression(0)) }),
-			"limit":   building(func(q *dbx.SelectQuery, a args) { q.Limit(a.int(0)) }),
-			"offset":  building(func(q *dbx.SelectQuery, a args) { q.Offset(a.int(0)) }),
+			"limit": func(m *machine, v any, a args) (any, error) {
+				if n := a.int(0); n > 0 {
+					v.(*selection).limit = n
+				}
+				return building(func(q *dbx.SelectQuery, a args) { q.Limit(a.int(0)) })(m, v, a)
+			},
+			"offset": building(func(q *dbx.SelectQuery, a args) { q.Offset(a.int(0)) }),
 			"bind": func(_ *machine, v any, a args) (any, error) {
 				s := v.(*selection)
 				params := dbx.Params(a.m.mapOf(a.at(0)))
@@ -102,7 +108,7 @@ func building(fn func(q *dbx.SelectQuery, a args)) method {
 
 func (a args) joinType() string {
 	switch t := a.str(0); t {
-	case "LEFT JOIN", "INNER JOIN", "RIGHT JOIN", "CROSS JOIN", "JOIN", "LEFT OUTER JOIN":
+	case "JOIN", "INNER JOIN", "CROSS JOIN", "LEFT JOIN", "LEFT OUTER JOIN", "RIGHT JOIN", "RIGHT OUTER JOIN", "FULL JOIN", "FULL OUTER JOIN":
 		return t
 	}
 	a.m.throwType("unknown kind of join")
@@ -197,11 +203,25 @@ func (s *selection) readRecords(m *machine, into *goja.Object, one bool) error {
 	if _, err := s.query(); err != nil {
 		return err
 	}
-	if one {
-		return errors.New("use findFirstRecordByFilter for one record, or all() with an array")
-	}
 	var records []*core.Record
-	if err := s.q.Limit(maxRecords + 1).All(&records); err != nil {
+	if one {
+		f := unwrap(into)
+		if f == nil || !f.class.is(recordClass) {
+			return errors.New("one() of records needs a new Record()")
+		}
+		if err := s.q.Limit(1).All(&records); err != nil {
+			return err
+		}
+		if len(records) == 0 {
+			return sql.ErrNoRows
+		}
+		f.value = records[0]
+		return nil
+	}
+	if s.limit == 0 || s.limit > maxRecords {
+		s.q.Limit(maxRecords + 1)
+	}
+	if err := s.q.All(&records); err != nil {
 		return err
 	}
 	if err := limited(nil, &records); err != nil {
@@ -337,7 +357,21 @@ func (m *machine) dbxObject() {
 	m.set("$dbx", o)
 }
 
-var expressionClass = &class{name: "Expression"}
+var expressionClass = new(class)
+
+func init() {
+	*expressionClass = class{name: "Expression", methods: map[string]method{
+		// match tells where like() lets anything stand: before and after the text.
+		"match": func(m *machine, v any, a args) (any, error) {
+			x := v.(*expression)
+			like, ok := x.Expression.(*dbx.LikeExp)
+			if !ok {
+				m.throwType("match is for like, orLike, notLike and orNotLike")
+			}
+			return wrapped{expressionClass, &expression{like.Match(a.at(0).ToBoolean(), a.at(1).ToBoolean()), x.terms}}, nil
+		},
+	}}
+}
 
 func (a args) expression(i int) dbx.Expression {
 	if absent(a.at(i)) {

@@ -25,20 +25,29 @@
 // that start inside another one (a record hook because of $app.save) run in
 // the same VM, so that they can't wait for each other.
 //
+// # What leaves the VM
+//
+// Data. What a script hands to Go is copied as maps, lists, texts and numbers, and what is behind a façade becomes
+// what it shows as JSON: see toGo. Only records, files and errors stay what they are, where they go into records
+// (toField), and those places neither encode nor print them.
+//
 // # What is bounded
 //
 // Time, by an interrupt between two instructions. Built-in functions that loop
 // without one are either written in JavaScript here or refuse operands that
-// are too large. Depth, of JavaScript and of native calls. Memory, by a watchdog
-// that stops the call that has run longest when the heap has grown too much. The number of VMs, log
-// lines, responses in both directions, regular expressions.
+// are too large; three instructions of goja that do are rewritten (rewrite). Depth, of JavaScript and of native calls. Memory, by a watchdog
+// that stops the call that has run longest when the heap has grown too much, and by what large allocations ask it. The number of VMs, log
+// lines, responses in both directions, mails, what is put into records and kept for requests, regular expressions.
 //
-// # What is not
+// # What stays in a VM
 //
-// An interrupt waits for the native operation under way: a database call
-// without a context, a comparison of two long strings, copying a long string into an object
-// (`{...text}`). The watchdog samples, so the heap can pass the limit by what one
-// such operation allocates, and it can't tell whose memory it is: it may stop another
+// Nothing that a script can reach is writable beyond its call. goja keeps three things nevertheless, which are refused or cost the
+// VM: what is to clean up after weak maps with built-in keys, registered symbols, private members that a class gives to an object that is not its own.
+//
+// # What is not bounded
+//
+// An interrupt waits for the native operation under way: a comparison of two long strings, one call of bcrypt. The watchdog samples, so
+// the heap can pass the limit by what one such operation allocates, and it can't tell whose memory it is: it may stop another
 // slow call before the guilty one. SQLite's own memory isn't in the Go heap. A script can use a
 // core for its whole budget, on every VM at once. Somebody who may upload hooks
 // may read and write the project's records, and send them elsewhere.

@@ -94,6 +94,8 @@ type Engine struct {
 	metrics *hookMetrics
 	running sync.Map // goroutine id → *machine
 
+	requests sync.Map // goroutine id → id of the request that it serves
+
 	cronMu sync.Mutex
 
 	prelude     sync.Once
@@ -149,6 +151,7 @@ func New(cfg Config) (*Engine, error) {
 	e.shares = sync.OnceValue(func() *hogs { return newHogs(cfg.MaxVMs(), cfg.QueueTimeout) })
 	e.bindHooks()
 	e.bindRouter()
+	e.bindRequests()
 	return e, nil
 }
 

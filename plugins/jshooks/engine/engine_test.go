@@ -1,8 +1,11 @@
 package engine_test
 
 import (
+	"compress/gzip"
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync"
@@ -188,6 +191,140 @@ func until(t *testing.T, ok func() bool) {
 	}
 }
 
+// TestPoolCap holds that no more calls run than there are VMs, and that the others wait for their turn.
+func TestPoolCap(t *testing.T) {
+	t.Parallel()
+	var now, most atomic.Int32
+	h := newHost(t, engine.Config{
+		MaxVMs: func() int { return 3 }, QueueTimeout: time.Minute, CallTimeout: func() time.Duration { return time.Minute },
+		Secrets: func(string) (string, bool) {
+			for n := now.Add(1); ; {
+				old := most.Load()
+				if n <= old || most.CompareAndSwap(old, n) {
+					break
+				}
+			}
+			<-time.After(20 * time.Millisecond)
+			now.Add(-1)
+			return "", true
+		},
+	})
+	h.load(`routerAdd("GET", "/hello", (e) => e.string(200, $secrets.get("x")))`)
+	var wg sync.WaitGroup
+	for range 12 {
+		wg.Go(func() {
+			if r := h.send("GET", "/hello", ""); r.status != 200 {
+				t.Errorf("%v", r)
+			}
+		})
+	}
+	wg.Wait()
+	if most.Load() != 3 {
+		t.Errorf("%d calls at once, want 3", most.Load())
+	}
+}
+
+// TestSizes holds the bounds of a response, of a line and of the lines of a call.
+func TestSizes(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, engine.Config{MaxResponse: 1 << 20, CallTimeout: func() time.Duration { return 10 * time.Second }})
+	h.load(`
+		const big = (n) => "x".repeat(n);
+		routerAdd("GET", "/string/{n}", (e) => e.string(200, big(Number(e.request.pathValue("n")))));
+		routerAdd("GET", "/json/{n}", (e) => e.json(200, big(Number(e.request.pathValue("n")))));
+		routerAdd("GET", "/blob/{n}", (e) => e.blob(200, "text/plain", big(Number(e.request.pathValue("n")))));
+		routerAdd("GET", "/html/{n}", (e) => e.html(200, big(Number(e.request.pathValue("n")))));
+		routerAdd("GET", "/log", (e) => { console.log(big(1000000)); for (let i = 0; i < 1000; i++) console.log(i); return e.noContent(204) });
+	`)
+	for _, kind := range []string{"string", "json", "blob", "html"} {
+		if r := h.send("GET", fmt.Sprintf("/%s/%d", kind, 1<<20-2), ""); r.status != 200 || len(r.body) < 1<<20-2 {
+			t.Errorf("%s: %d with %d bytes", kind, r.status, len(r.body))
+		}
+		if r := h.send("GET", fmt.Sprintf("/%s/%d", kind, 1<<20+1), ""); r.status != 400 || len(r.body) > 1000 {
+			t.Errorf("%s: %d with %d bytes, want 400", kind, r.status, len(r.body))
+		}
+	}
+	before := len(h.log())
+	h.send("GET", "/log", "")
+	lines := h.log()[before:]
+	if len(lines) != 101 || !strings.Contains(lines[100].Message, "more than 100 lines") {
+		t.Errorf("%d lines, the last is %q", len(lines), lines[len(lines)-1].Message)
+	}
+	if n := len(lines[0].Message); n < 4000 || n > 5000 {
+		t.Errorf("a line of %d bytes", n)
+	}
+}
+
+// TestCompressedBomb holds that what $http.send unpacks counts.
+func TestCompressedBomb(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		zeros := make([]byte, 1<<20)
+		for range 200 {
+			if _, err := z.Write(zeros); err != nil {
+				return
+			}
+		}
+		_ = z.Close()
+	}))
+	t.Cleanup(server.Close)
+	h := newHost(t, engine.Config{Transport: http.DefaultTransport, CallTimeout: func() time.Duration { return 10 * time.Second }})
+	h.load(`routerAdd("GET", "/hello", (e) => { try { $http.send({ url: "` + server.URL + `" }) } catch (err) { return e.string(200, err.message) } })`)
+	if r := h.send("GET", "/hello", ""); !strings.Contains(r.body, "larger than 5242880 bytes") {
+		t.Errorf("%d %.200s", r.status, r.body)
+	}
+}
+
+// TestRequestIDs holds that all that is logged during a request names it, whoever called the hook.
+func TestRequestIDs(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, engine.Config{})
+	h.app.Settings().Batch.Enabled, h.app.Settings().Batch.MaxRequests, h.app.Settings().Batch.Timeout = true, 10, 10
+	const models = "onRecordCreate, onRecordValidate, onRecordCreateExecute, onRecordAfterCreateSuccess, onModelCreate"
+	for _, hooks := range []string{models, models + ", onRecordCreateRequest, onRecordEnrich"} {
+		h.load(`
+			for (const on of [` + hooks + `]) on((e) => { console.log("ran"); e.next() }, "items");
+			routerAdd("GET", "/hello", (e) => { $app.save(new Record("items", { title: "x" })); return e.noContent(204) });
+			cronAdd("job", "0 0 1 1 *", () => $app.save(new Record("items")));
+		`)
+		for path, body := range map[string]string{
+			"/api/collections/items/records": `{"title":"a"}`, "/hello": "",
+			"/api/batch": `{"requests":[{"method":"POST","url":"/api/collections/items/records","body":{"title":"b"}}]}`,
+		} {
+			method := "POST"
+			if body == "" {
+				method = "GET"
+			}
+			before := len(h.log())
+			if r := h.send(method, path, body, "X-Request-Id", "id-of-"+path); r.status >= 300 {
+				t.Fatalf("%s: %v", path, r)
+			}
+			lines := h.log()[before:]
+			if len(lines) < 5 {
+				t.Errorf("%s: %d lines", path, len(lines))
+			}
+			for _, l := range lines {
+				if l.RequestID != "id-of-"+path {
+					t.Errorf("%s: %s has the request %q", path, l.Hook, l.RequestID)
+				}
+			}
+		}
+	}
+	before := len(h.log())
+	for _, j := range h.app.Cron().Jobs() {
+		if j.Id() == "picojs:job" {
+			j.Run()
+		}
+	}
+	for _, l := range h.log()[before:] {
+		if l.RequestID != "" {
+			t.Errorf("a job has the request %q", l.RequestID)
+		}
+	}
+}
+
 // TestHotSwap activates 100 generations while calls run. Not parallel: it counts goroutines and memory.
 func TestHotSwap(t *testing.T) {
 	h := newHost(t, engine.Config{})
@@ -248,6 +385,45 @@ func TestHotSwap(t *testing.T) {
 		t.Errorf("heap grew from %d to %d", before, heap)
 	}
 	t.Logf("%d calls during 110 activations", calls.Load())
+}
+
+// TestCallsKeepNothing holds that a VM keeps nothing of a call, by any of the ways that the language has to hang
+// something on an object that stays. Not parallel: it measures memory.
+func TestCallsKeepNothing(t *testing.T) {
+	for name, keep := range map[string]string{
+		"private members": `class Base { constructor(o) { return o } } class Stamp extends Base { #kept = big() } for (const o of [Math, JSON.parse, Array.prototype, globalThis]) try { new Stamp(o) } catch (err) {}`,
+		"weak maps":       `try { for (let i = 0; i < 5000; i++) for (const o of [Math, $app, Record]) new WeakMap().set(o, big) } catch (err) {}`,
+		"symbols":         `const long = "x".repeat(900); for (let i = 0; i < 700; i++) Symbol.for(Math.random() + long)`,
+		"stack":           `const text = "y".repeat(9000); try { Math.max(...new Array(1000).fill(0).map(() => ({ big: text + Math.random() }))) } catch (err) {}`,
+		"globals":         `for (const f of [() => { globalThis.kept = big() }, () => { Math.kept = big() }, () => { Error.prototype.kept = big() }, () => { $app.kept = big() }]) try { f() } catch (err) {}`,
+		"functions":       `const big_ = big(); Promise.resolve().then(() => big_); /x/.exec("x"); (() => big_).name`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t, engine.Config{MemoryLimit: func() int64 { return 2 << 30 }, CallTimeout: func() time.Duration { return 20 * time.Second }})
+			h.load(`const big = () => { let s = "x" + Math.random(); while (s.length < 1000000) s += s; return s };
+				routerAdd("GET", "/hello", (e) => { ` + keep + `; return e.string(200, "done") })`)
+			heap := func() uint64 {
+				var m runtime.MemStats
+				runtime.GC()
+				runtime.GC()
+				runtime.ReadMemStats(&m)
+				return m.HeapAlloc
+			}
+			call := func() {
+				if r := h.send("GET", "/hello", ""); r.status != 200 {
+					t.Fatalf("%v %.300s", r, h.logged())
+				}
+			}
+			call()
+			before := heap()
+			for range 25 {
+				call()
+			}
+			if grown := int64(heap()) - int64(before); grown > 12<<20 {
+				t.Errorf("%d KB stayed", grown>>10)
+			}
+		})
+	}
 }
 
 // TestCloseLeavesNothing counts goroutines after stopped calls. Not parallel.

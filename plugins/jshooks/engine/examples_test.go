@@ -129,7 +129,9 @@ func TestDocumentedExamples(t *testing.T) {
 		{"e.app in a hook", `onRecordAfterCreateSuccess((e) => { e.next(); console.log("count", e.app.countRecords("items")) }, "items")`, nil, create, 200, `.`, "count 1"},
 		{"arguments of built-ins", `routerAdd("GET", "/hello", (e) => e.json(200, [[3, 1, 2].sort((a, b) => b - a), "a-b".split("-"), "aXbX".replace(/X/g, (m) => m.toLowerCase()), "x".padStart(3, "ab"), Math.max(...[1, 5]), [[1], [2, [3]]].flat(Infinity), [..."hé"], Array.from({ length: 2 }, (v, i) => i), new Set([1, 1]).size,
 				Object.entries({ a: 1 }), "2024".match(/(\d)(\d)/).slice(1), [1, 2, 3].includes(2), String([1, [2]]), JSON.stringify({ d: new Date(0), u: undefined, n: NaN }), (function () { return Array.prototype.slice.call(arguments, 1) })(1, 2), "$1".replace("$1", "$$&"), [..."ab".matchAll(/./g)].length, new String("hé").at(0), new String("x").length + Number(new String("4")), [...new Map([[1, 2]]).entries()][0]]))`, nil, hello, 200,
-			`\[\[3,2,1\],\["a","b"\],"axbx","abx",5,\[1,2,3\],\["h","é"\],\[0,1\],1,\[\["a",1\]\],\["2","0"\],true,"1,2","\{\\"d\\":\\"1970-01-01T00:00:00.000Z\\",\\"n\\":null\}",\[2\],"\$&",2,"h",5,\[1,2\]\]`, ""},
+			`\[\[3,2,1\],\["a","b"\],"axbx","abx",5,\[1,2,3\],\["h","é"\],\[0,1\],1,\[\["a",1\]\],\["2","0"\],true,"1,2","\{\\"d\\":\\"1970-01-01T00:00:00.000Z\\",\\"n\\":null\}",\[2\],"\$\\u0026",2,"h",5,\[1,2\]\]`, ""},
+		{"JSON of the language and of e.json", `routerAdd("GET", "/hello", (e) => e.string(200, JSON.stringify({ a: "<&>" }) + JSON.stringify("\u2028")))`, nil, hello, 200, "^\\{\"a\":\"<&>\"\\}\"\u2028\"$", ""},
+		{"e.json escapes as stock does", `routerAdd("GET", "/hello", (e) => e.json(200, { a: "<&>" }))`, nil, hello, 200, `^\{"a":"\\u003c\\u0026\\u003e"\}\n$`, ""},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -9,21 +9,23 @@ import (
 	"github.com/dop251/goja"
 	validation "github.com/pocketbase/ozzo-validation/v4"
 	"github.com/pocketbase/pocketbase/core"
+	"github.com/pocketbase/pocketbase/tools/filesystem"
 	"github.com/pocketbase/pocketbase/tools/mailer"
 	"github.com/pocketbase/pocketbase/tools/subscriptions"
 	"github.com/pocketbase/pocketbase/tools/types"
 )
 
 const (
-	noFiles   = "Hooks have no files; keep data in collections and files in file fields."
+	noFiles   = "Hooks have no files; keep data in collections and files in file fields. $filesystem.fileFromBytes(content, name) makes one."
+	noPaths   = "Hooks have no files; keep data in collections and files in file fields."
 	noProcess = "Hooks have no processes and no environment; use $secrets.get(name) for secrets and $http.send for services."
-	noSchema  = "Change collections in the dashboard or in migrations."
+	noSchema  = "Change collections in the dashboard, or with the collections API."
 	noTimers  = "A call ends when its handler returns; use cronAdd for later."
 )
 
 // refusedGlobals exist so that a script that needs them learns what to use instead.
 var refusedGlobals = map[string]string{
-	"$os": noProcess, "process": noProcess, "Command": noProcess, "$filesystem": noFiles, "$filepath": noFiles,
+	"$os": noProcess, "process": noProcess, "Command": noProcess, "$filesystem": noFiles, "$filepath": noPaths,
 	"$template": "Build HTML with template literals, and escape what users wrote.",
 	"$mails":    "PocketBase sends these by itself; use $app.newMailClient().send() for your own.",
 	"migrate":   noSchema, "Field": noSchema, "FieldsList": noSchema, "TextField": noSchema, "NumberField": noSchema,
@@ -37,13 +39,17 @@ var refusedGlobals = map[string]string{
 	"RecordUpsertForm": "Use $app.save().", "TestEmailSendForm": noProcess, "TestS3FilesystemForm": noProcess, "AppleClientSecretCreateForm": noProcess,
 }
 
-// refusedClass is a namespace whose every property throws.
+// refusedNamespace is a global whose every property throws, but for some.
 type refusedNamespace struct {
 	m            *machine
 	name, reason string
+	allowed      map[string]goja.Value
 }
 
 func (r *refusedNamespace) Get(key string) goja.Value {
+	if v, ok := r.allowed[key]; ok {
+		return v
+	}
 	r.m.throw(&refusedError{name: r.name + "." + clip(key), reason: r.reason})
 	return nil
 }
@@ -56,7 +62,7 @@ func (r *refusedNamespace) Keys() []string              { return nil }
 func (m *machine) globals() {
 	for name, reason := range refusedGlobals {
 		if name[0] == '$' || name == "process" {
-			m.set(name, m.vm.NewDynamicObject(&refusedNamespace{m, name, reason}))
+			m.set(name, m.vm.NewDynamicObject(&refusedNamespace{m, name, reason, m.allowed(name)}))
 			continue
 		}
 		m.set(name, m.refusal(name, reason))
@@ -72,6 +78,19 @@ func (m *machine) globals() {
 	m.registrars()
 	m.helpers()
 	m.constructors()
+}
+
+// allowed is what is left of a refused global.
+func (m *machine) allowed(name string) map[string]goja.Value {
+	if name != "$filesystem" {
+		return nil
+	}
+	return map[string]goja.Value{"fileFromBytes": m.native("fileFromBytes", func(call goja.FunctionCall) goja.Value {
+		m.inHandler("$filesystem.fileFromBytes()")
+		file, err := filesystem.NewFileFromBytes(m.bytes(call.Argument(0)), m.str(call.Argument(1)))
+		m.check(err)
+		return m.toJS(file)
+	})}
 }
 
 func (m *machine) function(name string, fn func(a args) any) {
@@ -192,6 +211,9 @@ func (m *machine) construct(name string, c *class, make func(a args) any) {
 func (m *machine) constructors() {
 	m.construct("Record", recordClass, func(a args) any {
 		c := m.inHandler("Record")
+		if len(a.list) == 0 {
+			return (*core.Record)(nil) // for recordQuery().one()
+		}
 		r := core.NewRecord(a.collection(c.app))
 		for k, v := range m.fieldsOf(a.at(1)) {
 			m.setField(r, k, v)

@@ -138,8 +138,8 @@ func (m *machine) newPrototype(v goja.Value) {
 	}
 }
 
-// checkWeakKey refuses the built-in objects: goja keeps the values of weak maps at their keys, so these would
-// keep them beyond the call.
+// checkWeakKey refuses the built-in objects: goja has something to clean up for each weak key and map until the key is
+// gone, which these never are.
 func checkWeakKey(m *machine, call *goja.FunctionCall) {
 	if o, ok := call.Argument(0).(*goja.Object); ok && m.builtin[o] {
 		m.throwType("a built-in object can't be a weak key")

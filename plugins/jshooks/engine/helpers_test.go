@@ -10,10 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/picobase/picobase/internal/httpapi"
 	"github.com/picobase/picobase/plugins/jshooks/engine"
 	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tests"
+	"github.com/pocketbase/pocketbase/tools/hook"
 )
 
 // host is an app with an engine and its HTTP handler.
@@ -63,6 +65,10 @@ func newHost(t *testing.T, cfg engine.Config) *host {
 	if err != nil {
 		t.Fatal(err)
 	}
+	router.Bind(&hook.Handler[*core.RequestEvent]{Id: "testRequestID", Priority: -2000, Func: func(e *core.RequestEvent) error {
+		httpapi.StateOf(e).RequestID = e.Request.Header.Get(httpapi.HeaderRequestID)
+		return e.Next()
+	}})
 	if err := app.OnServe().Trigger(&core.ServeEvent{App: app, Router: router}, func(e *core.ServeEvent) error { return e.Next() }); err != nil {
 		t.Fatal(err)
 	}

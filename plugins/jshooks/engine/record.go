@@ -314,7 +314,7 @@ func init() {
 			"updateRule": collectionProp(func(c *core.Collection) any { return rule(c.UpdateRule) }),
 			"deleteRule": collectionProp(func(c *core.Collection) any { return rule(c.DeleteRule) }),
 			"indexes":    collectionProp(func(c *core.Collection) any { return []string(c.Indexes) }),
-			"fields":     collectionProp(func(c *core.Collection) any { return fieldsOf(c) }),
+			"fields":     {get: func(m *machine, v any) any { return m.fieldList(v.(*core.Collection)) }},
 		},
 		methods: merge(map[string]method{
 			"tableName":     collectionGet(func(c *core.Collection) any { return c.TableName() }),
@@ -325,7 +325,7 @@ func init() {
 			"toJSON": collectionGet(func(c *core.Collection) any {
 				return map[string]any{"id": c.Id, "name": c.Name, "type": c.Type, "system": c.System, "fields": fieldsOf(c)}
 			}),
-		}, refusals("Change collections in the dashboard or in migrations.", "addIndex", "removeIndex")),
+		}, refusals(noSchema, "addIndex", "removeIndex")),
 	}
 }
 
@@ -342,6 +342,23 @@ func rule(r *string) any {
 		return nil
 	}
 	return *r
+}
+
+// fieldList is an array with what PocketBase's list of fields has beside that.
+func (m *machine) fieldList(c *core.Collection) goja.Value {
+	list := m.toJS(fieldsOf(c)).ToObject(m.vm)
+	m.hidden(list, "getByName", m.native("getByName", func(call goja.FunctionCall) goja.Value {
+		for i, f := range c.Fields {
+			if f.GetName() == m.str(call.Argument(0)) {
+				return list.Get(itoa(i))
+			}
+		}
+		return goja.Null()
+	}))
+	for _, name := range []string{"add", "addAt", "addMarshaledJSON", "removeById", "removeByName"} {
+		m.hidden(list, name, m.refusal("collection.fields."+name+"()", noSchema))
+	}
+	return list
 }
 
 func fieldsOf(c *core.Collection) []any {

@@ -84,13 +84,15 @@ func (a args) middlewares(from int) []any {
 		}
 		list = append(list, a.handler(i))
 	}
-	slices.SortStableFunc(list, func(x, y any) int { return priority(x) - priority(y) })
 	return list
 }
 
 func priority(v any) int {
-	if mid, ok := v.(*jsMiddleware); ok {
+	switch mid := v.(type) {
+	case *jsMiddleware:
 		return mid.priority
+	case native:
+		return mid.Priority
 	}
 	return 0
 }

@@ -147,6 +147,7 @@ func init() {
 		"tooManyRequestsError": apiError(router.NewTooManyRequestsError),
 		"internalServerError":  apiError(router.NewInternalServerError),
 	}, refusals("Use e.json, e.string, e.html or e.blob.", "stream", "fileFS", "xml", "flush"))
+
 }
 
 func requestGet(fn func(e *core.RequestEvent, a args) (any, error)) method {
@@ -267,7 +268,7 @@ func init() {
 			"header":        {get: func(_ *machine, v any) any { return wrapped{headerClass, headers{v.(*core.RequestEvent), false}} }},
 			"body":          {get: func(_ *machine, v any) any { return wrapped{bodyClass, v} }},
 		},
-		methods: map[string]method{
+		methods: merge(map[string]method{
 			"pathValue": onRequest(func(e *core.RequestEvent, a args) any { return e.Request.PathValue(a.str(0)) }),
 			"userAgent": onRequest(func(e *core.RequestEvent, _ args) any { return e.Request.UserAgent() }),
 			"referer":   onRequest(func(e *core.RequestEvent, _ args) any { return e.Request.Referer() }),
@@ -283,7 +284,8 @@ func init() {
 				}
 				return map[string]any{"name": c.Name, "value": c.Value}, nil
 			},
-		},
+		}, refusals("Use e.findUploadedFiles(name) for files, and e.bindBody(data) or e.requestInfo().body for the rest.",
+			"formFile", "multipartForm", "multipartReader", "parseForm", "parseMultipartForm", "postFormValue")),
 	}
 }
 
@@ -441,7 +443,11 @@ func (m *machine) apisObject() {
 		"skipSuccessActivityLog":      func(args) any { return wrapped{middlewareClass, apis.SkipSuccessActivityLog()} },
 		"gzip":                        func(args) any { return wrapped{middlewareClass, apis.Gzip()} },
 		"bodyLimit": func(a args) any {
-			return wrapped{middlewareClass, apis.BodyLimit(min(max(a.int(0), 1), apis.DefaultMaxBodySize))}
+			limit := a.int(0)
+			if limit <= 0 || limit > apis.DefaultMaxBodySize {
+				limit = apis.DefaultMaxBodySize
+			}
+			return wrapped{middlewareClass, apis.BodyLimit(limit)}
 		},
 		"enrichRecord": func(a args) any {
 			a.m.check(apis.EnrichRecord(a.event(0).req, a.m.userRecord(a.at(1)), a.strs(2)...))

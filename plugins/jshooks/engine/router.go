@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/dop251/goja"
@@ -75,19 +76,52 @@ func (e *Engine) middleware() native {
 		Priority: routePriority,
 		Func: func(ev *core.RequestEvent) error {
 			g := e.current.Load()
-			if g == nil || isManaged(ev.Request.URL.Path) {
+			if g == nil {
 				return ev.Next()
+			}
+			if isManaged(ev.Request.URL.Path) {
+				return e.within(ev, ev.Next)
 			}
 			if unclaimed(ev.Request.Pattern) {
 				if _, pattern := g.routes.Handler(ev.Request); pattern != "" {
 					return e.serve(g, ev)
 				}
 			}
-			if len(g.uses) == 0 {
-				return ev.Next()
-			}
-			return e.chain(g, "routerUse", ev, g.uses, func() error { return ev.Next() })
+			return e.within(ev, func() error {
+				if len(g.uses) == 0 {
+					return ev.Next()
+				}
+				return e.chain(g, "routerUse", ev, g.uses, ev.Next)
+			})
 		},
+	}
+}
+
+// within names the request to the calls that happen in it. PocketBase saves records without the context of
+// the request, but on its goroutine.
+func (e *Engine) within(ev *core.RequestEvent, next func() error) error {
+	id := requestID(ev)
+	if g := e.current.Load(); id == "" || g == nil || len(g.hooks) == 0 {
+		return next()
+	}
+	on := goroutine()
+	if _, known := e.requests.LoadOrStore(on, id); known {
+		return next()
+	}
+	defer e.requests.Delete(on)
+	return next()
+}
+
+// bindRequests is within for the requests in a batch, which pass no middleware and have a goroutine of their own.
+func (e *Engine) bindRequests() {
+	for _, h := range []*hook.TaggedHook[*core.RecordRequestEvent]{
+		e.app.OnRecordCreateRequest(), e.app.OnRecordUpdateRequest(), e.app.OnRecordDeleteRequest(),
+	} {
+		h.Bind(&hook.Handler[*core.RecordRequestEvent]{
+			Id:       "picojs:request",
+			Priority: -routePriority,
+			Func:     func(ev *core.RecordRequestEvent) error { return e.within(ev.RequestEvent, ev.Next) },
+		})
 	}
 }
 
@@ -157,18 +191,25 @@ func (g *Generation) route(h handler) (err error) {
 func (e *Engine) chain(g *Generation, name string, ev *core.RequestEvent, list []handler, next func() error) error {
 	t := target{gen: g, hook: name, app: ev.App, ctx: ev.Request.Context(), requestID: requestID(ev)}
 	return e.do(t, func(c *call) error {
-		var steps []func(next func() error) error
+		var mids []any
+		var last goja.Callable
 		for _, h := range list {
 			r, err := c.find(h)
 			if err != nil {
 				return err
 			}
-			for _, mid := range r.mids {
-				steps = append(steps, c.middleware(mid, ev))
-			}
+			mids = append(mids, r.mids...)
 			if r.fn != nil {
-				steps = append(steps, c.step(r.fn, ev))
+				last = r.fn
 			}
+		}
+		slices.SortStableFunc(mids, func(x, y any) int { return priority(x) - priority(y) })
+		var steps []func(next func() error) error
+		for _, mid := range mids {
+			steps = append(steps, c.middleware(mid, ev))
+		}
+		if last != nil {
+			steps = append(steps, c.step(last, ev))
 		}
 		var run func(i int) error
 		run = func(i int) error {

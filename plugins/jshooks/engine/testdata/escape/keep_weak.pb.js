@@ -1,4 +1,4 @@
-// why: weak maps keep their values at their keys: a built-in object would keep them for ever
+// why: a weak map leaves something with its key, and a built-in object is there for ever
 // expect: 200 ^contained$
 routerAdd("GET", "/attack", (e) => {
 	const seen = [];
