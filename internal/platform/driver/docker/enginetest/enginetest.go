@@ -1,0 +1,195 @@
+// Package enginetest starts Docker Engines of a test's own: their sockets, data and
+// networks are theirs, no registry is asked, and nothing of them is left.
+//
+//	engine := enginetest.Start(t)
+//	engine.Build(t, "fixture", map[string]string{"picobase": path})
+//	d, err := docker.New(ctx, docker.Config{Host: engine.Host, Image: "fixture"})
+//
+// It needs root and dockerd (apt-get install docker.io). Without them the test is
+// skipped, by name, or fails where NO_SKIP is set and NO_DOCKER is not.
+package enginetest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/client"
+)
+
+// patience bounds each wait for the engine.
+const patience = 60 * time.Second
+
+// Engine is a Docker Engine that runs.
+type Engine struct {
+	// Host is its socket, as docker -H wants it.
+	Host string
+
+	// API speaks to it.
+	API *client.Client
+
+	dir  string
+	proc *os.Process
+	done chan struct{}
+}
+
+// Start starts an engine that ends with the test. Prefix is a command to put before
+// dockerd, such as ip netns exec NAME, optional.
+func Start(t *testing.T, prefix ...string) *Engine {
+	t.Helper()
+	if why := missing(); why != "" {
+		skip(t, why)
+	}
+	// Not t.TempDir: a socket's path is short.
+	dir, err := os.MkdirTemp("", "dockerd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &Engine{Host: "unix://" + filepath.Join(dir, "sock"), dir: dir, done: make(chan struct{})}
+	if e.API, err = client.New(client.WithHost(e.Host)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.end(t) })
+	e.run(t, prefix)
+	deadline := time.Now().Add(patience)
+	for {
+		_, err := e.API.Ping(t.Context(), client.PingOptions{})
+		if err == nil {
+			return e
+		}
+		select {
+		case <-e.done:
+			skip(t, "dockerd does not start:\n"+e.Log())
+		case <-time.After(50 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			skip(t, "dockerd does not answer:\n"+e.Log())
+		}
+	}
+}
+
+func missing() string {
+	if os.Geteuid() != 0 {
+		return "dockerd needs root"
+	}
+	if _, err := exec.LookPath("dockerd"); err != nil {
+		return "there is no dockerd: apt-get install docker.io"
+	}
+	return ""
+}
+
+func skip(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("NO_SKIP") != "" && os.Getenv("NO_DOCKER") == "" {
+		t.Fatalf("no Docker Engine, and skipping is not allowed: %s", why)
+	}
+	t.Skipf("no Docker Engine: %s", why)
+}
+
+// run starts dockerd on a thread that stays, since its death is the signal that ends
+// dockerd when the test is killed.
+func (e *Engine) run(t *testing.T, prefix []string) {
+	t.Helper()
+	log, err := os.Create(filepath.Join(e.dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Tests reach published ports through dockerd's own proxy: no rules of a firewall and
+	// no default bridge, which would stay behind.
+	args := append(prefix, "dockerd", "--data-root", filepath.Join(e.dir, "data"), "--exec-root", filepath.Join(e.dir, "exec"),
+		"--pidfile", filepath.Join(e.dir, "pid"), "-H", e.Host, "--iptables=false", "--ip-masq=false", "--bridge=none")
+	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec // the test's own
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer close(e.done)
+		defer log.Close()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait() // its log says why
+		}
+	}()
+	if err := <-started; err != nil {
+		t.Fatal(err)
+	}
+	e.proc = cmd.Process
+}
+
+// Log is what dockerd has printed.
+func (e *Engine) Log() string {
+	content, err := os.ReadFile(filepath.Join(e.dir, "log"))
+	if err != nil {
+		return err.Error()
+	}
+	if lines := bytes.Split(content, []byte("\n")); len(lines) > 30 {
+		content = bytes.Join(lines[len(lines)-30:], []byte("\n"))
+	}
+	return string(content)
+}
+
+func (e *Engine) end(t *testing.T) {
+	defer os.RemoveAll(e.dir)
+	defer e.API.Close()
+	if e.proc == nil {
+		return
+	}
+	e.clear()
+	_ = e.proc.Signal(syscall.SIGTERM)
+	select {
+	case <-e.done:
+	case <-time.After(patience):
+		t.Errorf("dockerd does not end:\n%s", e.Log())
+		_ = e.proc.Kill()
+		<-e.done
+	}
+}
+
+// clear removes what would outlive the engine: processes, and bridges of the host.
+func (e *Engine) clear() {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	_, _ = e.API.SwarmLeave(ctx, client.SwarmLeaveOptions{Force: true}) // it may be in none
+	if found, err := e.API.ContainerList(ctx, client.ContainerListOptions{All: true}); err == nil {
+		for _, one := range found.Items {
+			_, _ = e.API.ContainerRemove(ctx, one.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+		}
+	}
+	if found, err := e.API.NetworkList(ctx, client.NetworkListOptions{}); err == nil {
+		for _, one := range found.Items {
+			_, _ = e.API.NetworkRemove(ctx, one.ID, client.NetworkRemoveOptions{}) // not the built-in ones
+		}
+	}
+}
+
+// Kill ends the engine as a power cut would, and its containers.
+func (e *Engine) Kill(t *testing.T) {
+	t.Helper()
+	if err := e.proc.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-e.done
+}
+
+// InitSwarm makes the engine the first manager of a Swarm and returns the token for workers.
+func (e *Engine) InitSwarm(t *testing.T, address string) string {
+	t.Helper()
+	_, err := e.API.SwarmInit(t.Context(), client.SwarmInitOptions{ListenAddr: address + ":0", AdvertiseAddr: address})
+	if err != nil {
+		t.Fatal(fmt.Errorf("make a Swarm: %w", err))
+	}
+	found, err := e.API.SwarmInspect(t.Context(), client.SwarmInspectOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found.Swarm.JoinTokens.Worker
+}

@@ -1,0 +1,407 @@
+package docker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/swarm"
+	"github.com/moby/moby/client"
+
+	"github.com/picobase/picobase/internal/platform/driver"
+)
+
+// Labels that a service has beside those of all. A Swarm forgets the tasks of a service
+// that is scaled to 0, and the driver would forget all when the platform ends.
+const (
+	labelNext   = "picobase.next"   // what the next start runs: a nextRun as JSON
+	labelExit   = "picobase.exit"   // the exit code of the last task
+	labelSince  = "picobase.since"  // when it ended
+	labelNode   = "picobase.node"   // the node that has the volume
+	labelVolume = "picobase.volume" // how many volumes were left behind on lost nodes
+)
+
+const (
+	// taskPoll is how often to look at a task that ends. The Swarm forgets it a quarter of
+	// a second after its end, and its exit code with it.
+	taskPoll = 50 * time.Millisecond
+
+	// updates is how often to try an update that another one overtook.
+	updates = 5
+)
+
+// services is the driver of a Swarm. Replicas tell what was asked for: a service with
+// one that has no task running has crashed.
+type services struct {
+	*engine
+	node string // the engine's own
+}
+
+// nextRun is what a change of the Spec changes at the next start: in the service
+// itself it would end the task that runs.
+type nextRun struct {
+	Task     swarm.TaskSpec
+	Endpoint *swarm.EndpointSpec
+}
+
+// Create makes the service.
+func (s *services) Create(ctx context.Context, spec driver.Spec) error {
+	unlock, err := s.exclusive(ctx, spec.ID)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	task, hidden, err := s.template(spec)
+	if err != nil {
+		return err
+	}
+	service := s.service(spec, task)
+	hash, err := fingerprint(service)
+	if err != nil {
+		return err
+	}
+	service.Labels[labelSpec] = hash
+	found, err := s.find(ctx, spec.ID)
+	exists := err == nil
+	if err != nil && !errors.Is(err, driver.ErrNotFound) {
+		return err
+	}
+	if exists && found.Spec.Labels[labelSpec] == hash {
+		return nil
+	}
+	if err := s.ensureSecrets(ctx, spec.ID, &task, hidden); err != nil {
+		return err
+	}
+	if !exists {
+		service.TaskTemplate = task
+		_, err := s.api.ServiceCreate(ctx, client.ServiceCreateOptions{Spec: service})
+		return s.failed("make the service", err)
+	}
+	next, err := json.Marshal(nextRun{task, service.EndpointSpec})
+	if err != nil {
+		return err
+	}
+	err = s.update(ctx, spec.ID, "change the service", func(change *swarm.ServiceSpec) error {
+		change.Labels[labelNext], change.Labels[labelSpec], change.Labels[labelName] = string(next), hash, spec.Name
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return s.removeSecrets(ctx, spec.ID, &task, &found.Spec.TaskTemplate)
+}
+
+// Start scales the service to 1.
+func (s *services) Start(ctx context.Context, id string) error {
+	unlock, err := s.exclusive(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	service, err := s.find(ctx, id)
+	if err != nil {
+		return err
+	}
+	tasks, err := s.tasks(ctx, service)
+	if err != nil {
+		return err
+	}
+	nodes, err := s.nodes(ctx)
+	if err != nil {
+		return err
+	}
+	if replicas(service) > 0 {
+		switch s.summary(service, tasks, nodes).State {
+		case driver.Starting, driver.Running:
+			return nil
+		}
+	}
+	// Two processes on one volume would be the end of it.
+	if _, err := s.ended(ctx, service, nodes); err != nil {
+		return err
+	}
+	var task swarm.TaskSpec
+	err = s.update(ctx, id, "start the service", func(change *swarm.ServiceSpec) error {
+		run := change.TaskTemplate.ForceUpdate + 1
+		if next := change.Labels[labelNext]; next != "" {
+			var run nextRun
+			if err := json.Unmarshal([]byte(next), &run); err != nil {
+				return fmt.Errorf("docker: label %s of the service: %w", labelNext, err)
+			}
+			change.TaskTemplate, change.EndpointSpec = run.Task, run.Endpoint
+		}
+		change.TaskTemplate.ForceUpdate = run // which tells this run's tasks from those before
+		if err := s.place(change, id, lastNode(tasks, change.Labels), nodes); err != nil {
+			return err
+		}
+		delete(change.Labels, labelNext)
+		delete(change.Labels, labelExit)
+		delete(change.Labels, labelSince)
+		one := uint64(1)
+		change.Mode.Replicated.Replicas = &one
+		task = change.TaskTemplate
+		return nil
+	})
+	if err != nil || service.Spec.Labels[labelNext] == "" {
+		return err
+	}
+	return s.removeSecrets(ctx, id, &task)
+}
+
+// Stop scales the service to 0 and waits for its task to end.
+func (s *services) Stop(ctx context.Context, id string) error {
+	unlock, err := s.exclusive(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	service, err := s.find(ctx, id)
+	if err != nil {
+		return err
+	}
+	return s.stop(ctx, service)
+}
+
+func (s *services) stop(ctx context.Context, service swarm.Service) error {
+	id := service.Spec.Labels[labelProject]
+	nodes, err := s.nodes(ctx)
+	if err != nil {
+		return err
+	}
+	tasks, err := s.tasks(ctx, service)
+	if err != nil {
+		return err
+	}
+	if replicas(service) > 0 {
+		node, last := lastNode(tasks, service.Spec.Labels), newest(service, tasks)
+		err := s.update(ctx, id, "scale the service to 0", func(change *swarm.ServiceSpec) error {
+			none := uint64(0)
+			change.Mode.Replicated.Replicas = &none
+			change.Labels[labelNode] = node
+			if last != nil && terminal(last.Status.State) { // it has crashed before
+				note(change, *last)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	} else if !slices.ContainsFunc(tasks, func(t swarm.Task) bool { return !over(t, nodes) }) {
+		return nil
+	}
+	last, err := s.ended(ctx, service, nodes)
+	if err != nil || last == nil {
+		return err
+	}
+	return s.update(ctx, id, "note how the task ended", func(change *swarm.ServiceSpec) error {
+		note(change, *last)
+		return nil
+	})
+}
+
+// note keeps how the last task has ended.
+func note(change *swarm.ServiceSpec, last swarm.Task) {
+	change.Labels[labelExit] = strconv.Itoa(taskExit(last))
+	change.Labels[labelSince] = last.Status.Timestamp.UTC().Format(time.RFC3339)
+}
+
+// ended waits until no task of the service runs, and returns the last one that has
+// ended meanwhile, nil if there was none to be seen.
+func (s *services) ended(ctx context.Context, service swarm.Service, nodes nodes) (*swarm.Task, error) {
+	var last *swarm.Task
+	var running string
+	for {
+		tasks, err := s.tasks(ctx, service)
+		if err != nil {
+			return nil, err
+		}
+		alive := false
+		for _, task := range tasks {
+			switch {
+			case !over(task, nodes):
+				alive, running = true, task.ID
+			case task.ID == running && terminal(task.Status.State):
+				last = &task
+			}
+		}
+		if !alive {
+			return last, nil
+		}
+		if err := pause(ctx, taskPoll); err != nil {
+			return nil, s.failed("wait for the task to end", err)
+		}
+	}
+}
+
+// Delete removes service, secrets and the volume on this engine's node.
+func (s *services) Delete(ctx context.Context, id string) error {
+	unlock, err := s.exclusive(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	service, err := s.find(ctx, id)
+	if err == nil {
+		if err := s.stop(ctx, service); err != nil {
+			return err
+		}
+		_, err = s.api.ServiceRemove(ctx, service.ID, client.ServiceRemoveOptions{})
+		if err != nil && !errdefs.IsNotFound(err) {
+			return s.failed("remove the service", err)
+		}
+	} else if !errors.Is(err, driver.ErrNotFound) {
+		return err
+	}
+	if err := s.removeSecrets(ctx, id); err != nil {
+		return err
+	}
+	for { // the node's own agent removes the container, which holds the volume
+		err := s.removeVolumes(ctx, id)
+		if !errors.Is(err, driver.ErrBusy) {
+			return err
+		}
+		if pause(ctx, taskPoll) != nil {
+			return err
+		}
+	}
+}
+
+// Status of one tenant.
+func (s *services) Status(ctx context.Context, id string) (driver.Status, error) {
+	if err := driver.CheckID(id); err != nil {
+		return driver.Status{}, err
+	}
+	service, err := s.find(ctx, id)
+	if err != nil {
+		return driver.Status{}, err
+	}
+	tasks, err := s.tasks(ctx, service)
+	if err != nil {
+		return driver.Status{}, err
+	}
+	nodes, err := s.nodes(ctx)
+	if err != nil {
+		return driver.Status{}, err
+	}
+	status := s.summary(service, tasks, nodes)
+	if status.State == driver.Crashed {
+		if last := newest(service, tasks); last != nil && last.Status.ContainerStatus != nil {
+			if raw, err := s.taskLogs(ctx, last.ID, driver.LogOptions{Tail: crashLines}); err == nil {
+				status.Message += lastLines(plain(ctx, raw))
+			}
+		}
+	}
+	return status, nil
+}
+
+// List asks for all services, tasks and nodes.
+func (s *services) List(ctx context.Context) ([]driver.Status, error) {
+	found, err := s.api.ServiceList(ctx, client.ServiceListOptions{Filters: s.ours()})
+	if err != nil {
+		return nil, s.failed("list services", err)
+	}
+	tasks, err := s.api.TaskList(ctx, client.TaskListOptions{Filters: s.ours()})
+	if err != nil {
+		return nil, s.failed("list tasks", err)
+	}
+	nodes, err := s.nodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	of := map[string][]swarm.Task{}
+	for _, task := range tasks.Items {
+		of[task.ServiceID] = append(of[task.ServiceID], task)
+	}
+	all := make([]driver.Status, 0, len(found.Items))
+	for _, service := range found.Items {
+		if driver.CheckID(service.Spec.Labels[labelProject]) == nil {
+			all = append(all, s.summary(service, of[service.ID], nodes))
+		}
+	}
+	return all, nil
+}
+
+// Logs of the tasks that the Swarm still knows: since the last stop.
+func (s *services) Logs(ctx context.Context, id string, options driver.LogOptions) (io.ReadCloser, error) {
+	if err := driver.CheckID(id); err != nil {
+		return nil, err
+	}
+	service, err := s.find(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	tasks, err := s.tasks(ctx, service)
+	if err != nil {
+		return nil, err
+	}
+	tasks = slices.DeleteFunc(tasks, func(t swarm.Task) bool { return t.Status.ContainerStatus == nil })
+	if len(tasks) == 0 {
+		return plain(ctx), nil
+	}
+	raw, err := s.taskLogs(ctx, tasks[len(tasks)-1].ID, options)
+	if err != nil {
+		return nil, err
+	}
+	return plain(ctx, raw), nil
+}
+
+func (s *services) taskLogs(ctx context.Context, task string, options driver.LogOptions) (io.ReadCloser, error) {
+	raw, err := s.api.TaskLogs(ctx, task, client.TaskLogsOptions{
+		ShowStdout: true, ShowStderr: true, Follow: options.Follow, Tail: tail(options),
+	})
+	return raw, s.failed("read the logs", err)
+}
+
+func (s *services) find(ctx context.Context, id string) (swarm.Service, error) {
+	found, err := s.api.ServiceInspect(ctx, s.name(id), client.ServiceInspectOptions{})
+	switch labels := found.Service.Spec.Labels; {
+	case errdefs.IsNotFound(err):
+		return swarm.Service{}, fmt.Errorf("docker: %s: %w", id, driver.ErrNotFound)
+	case err != nil:
+		return swarm.Service{}, s.failed("inspect the service", err)
+	case labels[labelPlatform] != s.cfg.Platform || labels[labelProject] != id || found.Service.Spec.Mode.Replicated == nil:
+		return swarm.Service{}, fmt.Errorf("docker: the service %s is not this platform's: remove it, or give the platform another name", s.name(id))
+	}
+	return found.Service, nil
+}
+
+// update changes the service as it is now.
+func (s *services) update(ctx context.Context, id, what string, change func(*swarm.ServiceSpec) error) error {
+	for try := 1; ; try++ {
+		service, err := s.find(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := change(&service.Spec); err != nil {
+			return err
+		}
+		_, err = s.api.ServiceUpdate(ctx, service.ID, client.ServiceUpdateOptions{Version: service.Version, Spec: service.Spec})
+		if err == nil || try == updates || !strings.Contains(err.Error(), "out of sequence") {
+			return s.failed(what, err)
+		}
+	}
+}
+
+// tasks of a service, oldest first.
+func (s *services) tasks(ctx context.Context, service swarm.Service) ([]swarm.Task, error) {
+	found, err := s.api.TaskList(ctx, client.TaskListOptions{Filters: client.Filters{}.Add("service", service.ID)})
+	if err != nil {
+		return nil, s.failed("list tasks", err)
+	}
+	slices.SortFunc(found.Items, func(a, b swarm.Task) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	return found.Items, nil
+}
+
+func replicas(service swarm.Service) uint64 {
+	if count := service.Spec.Mode.Replicated.Replicas; count != nil {
+		return *count
+	}
+	return 0
+}
