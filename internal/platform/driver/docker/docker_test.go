@@ -1,6 +1,7 @@
 package docker_test
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -9,6 +10,8 @@ import (
 	"github.com/picobase/picobase/internal/platform/driver/docker/enginetest"
 	"github.com/picobase/picobase/internal/platform/driver/drivertest"
 )
+
+func TestMain(m *testing.M) { os.Exit(enginetest.Main(m)) }
 
 // One engine for all: it is a manager of a Swarm of one, and runs containers all the same.
 func TestDocker(t *testing.T) {

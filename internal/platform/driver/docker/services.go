@@ -212,27 +212,19 @@ func note(change *swarm.ServiceSpec, last swarm.Task) {
 	change.Labels[labelSince] = last.Status.Timestamp.UTC().Format(time.RFC3339)
 }
 
-// ended waits until no task of the service runs, and returns the last one that has
-// ended meanwhile, nil if there was none to be seen.
+// ended waits until no task of the service runs, and returns the present run's last
+// one, nil if it was not seen to end.
 func (s *services) ended(ctx context.Context, service swarm.Service, nodes nodes) (*swarm.Task, error) {
-	var last *swarm.Task
-	var running string
 	for {
 		tasks, err := s.tasks(ctx, service)
 		if err != nil {
 			return nil, err
 		}
-		alive := false
-		for _, task := range tasks {
-			switch {
-			case !over(task, nodes):
-				alive, running = true, task.ID
-			case task.ID == running && terminal(task.Status.State):
-				last = &task
+		if !slices.ContainsFunc(tasks, func(t swarm.Task) bool { return !over(t, nodes) }) {
+			if last := newest(service, tasks); last != nil && terminal(last.Status.State) {
+				return last, nil
 			}
-		}
-		if !alive {
-			return last, nil
+			return nil, nil
 		}
 		if err := pause(ctx, taskPoll); err != nil {
 			return nil, s.failed("wait for the task to end", err)

@@ -11,12 +11,10 @@ package enginetest
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -47,6 +45,9 @@ func Start(t *testing.T, prefix ...string) *Engine {
 	if why := missing(); why != "" {
 		skip(t, why)
 	}
+	if os.Getenv(insideVariable) == "" {
+		skip(t, "this system allows no namespaces, or the package has no TestMain")
+	}
 	// Not t.TempDir: a socket's path is short.
 	dir, err := os.MkdirTemp("", "dockerd")
 	if err != nil {
@@ -76,6 +77,9 @@ func Start(t *testing.T, prefix ...string) *Engine {
 }
 
 func missing() string {
+	if os.Getenv(insideVariable) != "" {
+		return ""
+	}
 	if os.Geteuid() != 0 {
 		return "dockerd needs root"
 	}
@@ -93,35 +97,24 @@ func skip(t *testing.T, why string) {
 	t.Skipf("no Docker Engine: %s", why)
 }
 
-// run starts dockerd on a thread that stays, since its death is the signal that ends
-// dockerd when the test is killed.
 func (e *Engine) run(t *testing.T, prefix []string) {
 	t.Helper()
 	log, err := os.Create(filepath.Join(e.dir, "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Tests reach published ports through dockerd's own proxy: no rules of a firewall and
-	// no default bridge, which would stay behind.
 	args := append(prefix, "dockerd", "--data-root", filepath.Join(e.dir, "data"), "--exec-root", filepath.Join(e.dir, "exec"),
-		"--pidfile", filepath.Join(e.dir, "pid"), "-H", e.Host, "--iptables=false", "--ip-masq=false", "--bridge=none")
+		"--pidfile", filepath.Join(e.dir, "pid"), "-H", e.Host, "--bridge=none")
 	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec // the test's own
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		defer close(e.done)
-		defer log.Close()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait() // its log says why
-		}
-	}()
-	if err := <-started; err != nil {
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	go func() {
+		defer close(e.done)
+		_ = cmd.Wait() // its log says why
+		_ = log.Close()
+	}()
 	e.proc = cmd.Process
 }
 
@@ -140,10 +133,12 @@ func (e *Engine) Log() string {
 func (e *Engine) end(t *testing.T) {
 	defer os.RemoveAll(e.dir)
 	defer e.API.Close()
+	if t.Failed() {
+		t.Logf("dockerd:\n%s", e.Log())
+	}
 	if e.proc == nil {
 		return
 	}
-	e.clear()
 	_ = e.proc.Signal(syscall.SIGTERM)
 	select {
 	case <-e.done:
@@ -151,23 +146,6 @@ func (e *Engine) end(t *testing.T) {
 		t.Errorf("dockerd does not end:\n%s", e.Log())
 		_ = e.proc.Kill()
 		<-e.done
-	}
-}
-
-// clear removes what would outlive the engine: processes, and bridges of the host.
-func (e *Engine) clear() {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	_, _ = e.API.SwarmLeave(ctx, client.SwarmLeaveOptions{Force: true}) // it may be in none
-	if found, err := e.API.ContainerList(ctx, client.ContainerListOptions{All: true}); err == nil {
-		for _, one := range found.Items {
-			_, _ = e.API.ContainerRemove(ctx, one.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-		}
-	}
-	if found, err := e.API.NetworkList(ctx, client.NetworkListOptions{}); err == nil {
-		for _, one := range found.Items {
-			_, _ = e.API.NetworkRemove(ctx, one.ID, client.NetworkRemoveOptions{}) // not the built-in ones
-		}
 	}
 }
 
