@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/picobase/picobase/hooks"
+	"github.com/picobase/picobase/internal/apikey"
 	"github.com/picobase/picobase/internal/config"
 	"github.com/picobase/picobase/internal/guard"
 	"github.com/picobase/picobase/internal/httpapi"
@@ -81,6 +82,13 @@ type Config struct {
 	ProjectID         string
 	PlatformPublicKey string
 
+	// Routers are the peers whose requests come from elsewhere, as X-Forwarded-For
+	// says: networks, and "unix" for peers at the socket, separated by commas.
+	Routers string
+
+	// FirstKeys are stored by a folder without keys in the place of its own.
+	FirstKeys []apikey.Stored
+
 	// DrainTimeout bounds how long a stop waits for requests in flight (default 20 s).
 	DrainTimeout time.Duration
 
@@ -107,13 +115,14 @@ type Config struct {
 type Tenant struct {
 	App core.App
 
-	cfg      Config
-	keys     *apikeys.Plugin
-	settings *settings.Plugin
-	health   *health.Plugin
-	backups  *backups.Plugin
-	webhooks *webhooks.Plugin
-	jshooks  *jshooks.Plugin
+	cfg       Config
+	inherited *os.File // a listener from whoever started the process
+	keys      *apikeys.Plugin
+	settings  *settings.Plugin
+	health    *health.Plugin
+	backups   *backups.Plugin
+	webhooks  *webhooks.Plugin
+	jshooks   *jshooks.Plugin
 
 	// routed is every plugin with routes or middlewares, in the order of binding.
 	routed []interface {
@@ -173,12 +182,17 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	if err != nil {
 		return err
 	}
+	routers, err := access.ParseRouters(t.cfg.Routers)
+	if err != nil {
+		return fmt.Errorf("PICOBASE_ROUTERS: %w", err)
+	}
 	accessPlugin, err = access.Register(app, access.Config{
 		Settings: current,
 		Origins:  t.cfg.Origins,
 		Metrics:  metrics,
+		Routers:  routers,
 		Priorities: access.Priorities{
-			TrustedProxies: priorityTrustedProxies, CORS: priorityCORS,
+			Routers: priorityRouters, TrustedProxies: priorityTrustedProxies, CORS: priorityCORS,
 			IPAllowlist: priorityIPAllowlist, RateLimit: priorityRateLimit,
 		},
 	})

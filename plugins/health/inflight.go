@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/picobase/picobase/internal/httpapi"
+	"github.com/picobase/picobase/internal/routes"
 	"github.com/pocketbase/pocketbase/core"
 )
 
@@ -28,6 +29,7 @@ func (p *Plugin) count(e *core.RequestEvent) error {
 	defer counter.Add(-1)
 	if p.draining.Load() {
 		e.Response.Header().Set("Connection", "close")
+		e.Response.Header().Set(routes.HeaderForwarded, "false")
 		return httpapi.Error(ErrDraining)
 	}
 	return e.Next()

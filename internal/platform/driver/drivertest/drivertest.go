@@ -443,7 +443,7 @@ func BuildFixture(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "fixture")
 	//nolint:gosec // the path is the test's own
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path,
+	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path,
 		"github.com/picobase/picobase/internal/platform/driver/drivertest/fixture")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
 	if out, err := build.CombinedOutput(); err != nil {
