@@ -11,7 +11,6 @@ package enginetest
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,7 +38,7 @@ type Engine struct {
 }
 
 // Start starts an engine that ends with the test. Prefix is a command to put before
-// dockerd, such as ip netns exec NAME, optional.
+// dockerd, optional.
 func Start(t *testing.T, prefix ...string) *Engine {
 	t.Helper()
 	if why := missing(); why != "" {
@@ -59,11 +58,18 @@ func Start(t *testing.T, prefix ...string) *Engine {
 	}
 	t.Cleanup(func() { e.end(t) })
 	e.run(t, prefix)
+	e.wait(t)
+	return e
+}
+
+// wait returns when the engine answers.
+func (e *Engine) wait(t *testing.T) {
+	t.Helper()
 	deadline := time.Now().Add(patience)
 	for {
 		_, err := e.API.Ping(t.Context(), client.PingOptions{})
 		if err == nil {
-			return e
+			return
 		}
 		select {
 		case <-e.done:
@@ -133,13 +139,13 @@ func (e *Engine) Log() string {
 func (e *Engine) end(t *testing.T) {
 	defer os.RemoveAll(e.dir)
 	defer e.API.Close()
-	if t.Failed() {
+	if t.Failed() && e.proc != nil {
 		t.Logf("dockerd:\n%s", e.Log())
 	}
 	if e.proc == nil {
 		return
 	}
-	_ = e.proc.Signal(syscall.SIGTERM)
+	_ = e.proc.Signal(syscall.SIGTERM) // it may have ended
 	select {
 	case <-e.done:
 	case <-time.After(patience):
@@ -149,7 +155,7 @@ func (e *Engine) end(t *testing.T) {
 	}
 }
 
-// Kill ends the engine as a power cut would, and its containers.
+// Kill ends the engine at once.
 func (e *Engine) Kill(t *testing.T) {
 	t.Helper()
 	if err := e.proc.Kill(); err != nil {
@@ -158,16 +164,19 @@ func (e *Engine) Kill(t *testing.T) {
 	<-e.done
 }
 
-// InitSwarm makes the engine the first manager of a Swarm and returns the token for workers.
-func (e *Engine) InitSwarm(t *testing.T, address string) string {
+// Stop ends the engine and all that it runs, until Restart.
+func (e *Engine) Stop(t *testing.T) {
 	t.Helper()
-	_, err := e.API.SwarmInit(t.Context(), client.SwarmInitOptions{ListenAddr: address + ":0", AdvertiseAddr: address})
-	if err != nil {
-		t.Fatal(fmt.Errorf("make a Swarm: %w", err))
-	}
-	found, err := e.API.SwarmInspect(t.Context(), client.SwarmInspectOptions{})
-	if err != nil {
+	if err := e.proc.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	return found.Swarm.JoinTokens.Worker
+	<-e.done
+}
+
+// Restart starts the engine again after Stop.
+func (e *Engine) Restart(t *testing.T) {
+	t.Helper()
+	e.done = make(chan struct{})
+	e.run(t, nil)
+	e.wait(t)
 }
