@@ -53,7 +53,10 @@ type Config struct {
 	// picobase). Tenants of another Platform are never seen nor touched.
 	Platform string
 
-	// Image is the tenants' image. One that the engine does not have is pulled.
+	// Image is the tenants' image. A plain engine pulls what it does not have. A Swarm's
+	// nodes ask the registry at every start, unless the image is named by its digest
+	// (acme/picobase:1.0@sha256:…) or its id (sha256:…); New looks up the digest if the
+	// registry tells it.
 	Image string
 
 	// Network joins tenants and routers. It is made if it is not there (default picobase):
@@ -184,6 +187,7 @@ func (e *engine) open(ctx context.Context) (driver.Driver, error) {
 		return nil, err
 	}
 	if swarm {
+		e.cfg.Image = e.pinned(ctx, e.cfg.Image)
 		return &services{engine: e, node: info.Swarm.NodeID}, nil
 	}
 	return &containers{e}, nil

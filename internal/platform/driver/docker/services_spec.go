@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/distribution/reference"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
@@ -22,6 +23,9 @@ import (
 
 // secretMode is of the file: its owner reads it.
 const secretMode os.FileMode = 0o400
+
+// registryPatience bounds the one question to a registry.
+const registryPatience = 10 * time.Second
 
 // template is the tenant's task and the secrets that it needs, by their names. What
 // depends on the node is added at the start.
@@ -106,6 +110,29 @@ func (s *services) service(spec driver.Spec, task swarm.TaskSpec) swarm.ServiceS
 
 func (s *services) regionConstraint(region string) string {
 	return "node.labels." + s.cfg.RegionLabel + "==" + region
+}
+
+// pinned is the image by its digest, if the registry tells it: nodes that have it do
+// not ask the registry at every start then, and all run the same.
+func (e *engine) pinned(ctx context.Context, image string) string {
+	named, err := reference.ParseNormalizedNamed(image)
+	if err != nil || strings.HasPrefix(image, "sha256:") {
+		return image
+	}
+	if _, ok := named.(reference.Digested); ok {
+		return image
+	}
+	ctx, cancel := context.WithTimeout(ctx, registryPatience)
+	defer cancel()
+	found, err := e.api.DistributionInspect(ctx, image, client.DistributionInspectOptions{})
+	if err != nil {
+		return image // built here, or the registry is away: by its name, then
+	}
+	pinned, err := reference.WithDigest(reference.TagNameOnly(named), found.Descriptor.Digest)
+	if err != nil {
+		return image
+	}
+	return reference.FamiliarString(pinned)
 }
 
 // secretName has its content in it, since a Swarm's secrets cannot be changed. It has

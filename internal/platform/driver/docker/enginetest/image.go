@@ -23,8 +23,9 @@ ENTRYPOINT ["/picobase"]
 CMD ["serve", "--dir", "/data", "--log-format", "json"]
 `
 
-// Build makes an image of one static binary, as the project's Dockerfile does.
-func (e *Engine) Build(t *testing.T, tag, binary string) {
+// Build makes an image of one static binary, as the project's Dockerfile does, and
+// returns its id.
+func (e *Engine) Build(t *testing.T, tag, binary string) string {
 	t.Helper()
 	content, err := os.ReadFile(binary)
 	if err != nil {
@@ -59,5 +60,28 @@ func (e *Engine) Build(t *testing.T, tag, binary string) {
 	out, err := io.ReadAll(built.Body)
 	if err != nil || bytes.Contains(out, []byte(`"errorDetail"`)) {
 		t.Fatalf("build the image: %v\n%s", err, out)
+	}
+	found, err := e.API.ImageInspect(t.Context(), tag)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found.ID
+}
+
+// Copy gives the image to another engine, where it has the same id.
+func (e *Engine) Copy(t *testing.T, image string, to *Engine) {
+	t.Helper()
+	saved, err := e.API.ImageSave(t.Context(), []string{image})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer saved.Close()
+	loaded, err := to.API.ImageLoad(t.Context(), saved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer loaded.Close()
+	if _, err := io.Copy(io.Discard, loaded); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -38,9 +38,12 @@ func Link(t *testing.T) {
 	if missing() != "" {
 		return // Start will say so
 	}
-	run(t, "ip", "link", "add", "node1", "type", "veth", "peer", "name", "node2")
-	run(t, "ip", "addr", "add", FirstNode+"/24", "dev", "node1")
-	run(t, "ip", "link", "set", "node1", "up")
+	for _, command := range []string{
+		"link add nodes type bridge", "addr add " + FirstNode + "/24 dev nodes", "link set nodes up",
+		"link add node1 type veth peer name node2", "link set node1 master nodes up",
+	} {
+		run(t, append([]string{"ip"}, strings.Fields(command)...)...)
+	}
 }
 
 // Join starts a second engine, as a worker in the Swarm of e. Its Kill is a power cut.

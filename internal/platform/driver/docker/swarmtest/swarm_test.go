@@ -26,9 +26,11 @@ func TestSwarm(t *testing.T) {
 	enginetest.Link(t)
 	engine := enginetest.Start(t)
 	engine.InitSwarm(t, enginetest.FirstNode)
-	engine.Build(t, "fixture", drivertest.BuildFixture(t))
+	fixture := engine.Build(t, "fixture", drivertest.BuildFixture(t))
 	drivertest.Run(t, drivertest.Harness{
-		New: func(t *testing.T) driver.Driver { return open(t, engine, docker.Config{Secrets: []string{"PASSWORD"}}) },
+		New: func(t *testing.T) driver.Driver {
+			return open(t, engine, docker.Config{Image: fixture, Secrets: []string{"PASSWORD"}})
+		},
 		Spec: func(_ *testing.T, id string, _ drivertest.Behaviour) driver.Spec {
 			return driver.Spec{ID: id, Name: "Test " + id, Memory: 64 << 20, CPU: 1}
 		},
@@ -39,17 +41,13 @@ func TestSwarm(t *testing.T) {
 			Visible:         func(t *testing.T, id string) string { return visible(t, engine, "picobase-"+id) },
 		},
 	})
-	picobase := enginetest.BuildPicoBase(t)
-	engine.Build(t, "picobase", picobase)
+	picobase := engine.Build(t, "picobase", enginetest.BuildPicoBase(t))
 	t.Run("a second node", func(t *testing.T) { testNodes(t, engine, picobase) })
 }
 
 func open(t *testing.T, engine *enginetest.Engine, cfg docker.Config) driver.Driver {
 	t.Helper()
 	cfg.Host, cfg.Publish, cfg.StopGrace = engine.Host, true, 2*time.Second
-	if cfg.Image == "" {
-		cfg.Image = "fixture"
-	}
 	d, err := docker.New(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -77,9 +75,9 @@ func visible(t *testing.T, engine *enginetest.Engine, name string) string {
 }
 
 // A tenant moves when its node is lost, and restores itself; one without a bucket waits.
-func testNodes(t *testing.T, engine *enginetest.Engine, picobase string) {
+func testNodes(t *testing.T, engine *enginetest.Engine, image string) {
 	second := engine.Join(t)
-	second.Build(t, "picobase", picobase)
+	engine.Copy(t, image, second)
 	bucket := s3test.Start(t)
 	env := enginetest.Superuser()
 	maps.Copy(env, map[string]secret.String{
@@ -88,7 +86,7 @@ func testNodes(t *testing.T, engine *enginetest.Engine, picobase string) {
 		"PICOBASE_S3_ACCESS_KEY_ID":     secret.New(bucket.AccessKey),
 		"PICOBASE_S3_SECRET_ACCESS_KEY": secret.New(bucket.SecretKey),
 	})
-	d := open(t, engine, docker.Config{Image: "picobase", Platform: "moves"})
+	d := open(t, engine, docker.Config{Image: image, Platform: "moves"})
 	label(t, engine, func(node *swarm.Node) bool { return node.Spec.Role == swarm.NodeRoleManager }, "here")
 	label(t, engine, func(node *swarm.Node) bool { return node.Spec.Role == swarm.NodeRoleWorker }, "there")
 	for id, env := range map[string]map[string]secret.String{"bucket": env, "alone": enginetest.Superuser()} {
