@@ -18,20 +18,21 @@ import (
 	"github.com/picobase/picobase/internal/platform/driver"
 )
 
-// Labels that a service has beside those of all. A Swarm forgets the tasks of a service
-// that is scaled to 0, and the driver would forget all when the platform ends.
+// Labels that a service has beside those of all. A Swarm forgets tasks in time, and the
+// driver all when the platform ends.
 const (
-	labelNext   = "picobase.next"   // what the next start runs: a nextRun as JSON
-	labelExit   = "picobase.exit"   // the exit code of the last task
-	labelSince  = "picobase.since"  // when it ended
-	labelNode   = "picobase.node"   // the node that has the volume
-	labelVolume = "picobase.volume" // how many volumes were left behind on lost nodes
+	labelNext     = "picobase.next"     // what the next start runs: a nextRun as JSON
+	labelExit     = "picobase.exit"     // the exit code of the last task
+	labelSince    = "picobase.since"    // when it ended
+	labelStopping = "picobase.stopping" // the run that is asked to end
+	labelNode     = "picobase.node"     // the node that has the volume
+	labelVolume   = "picobase.volume"   // how many volumes were left behind on lost nodes
 )
 
 const (
-	// taskPoll is how often to look at a task that ends. The Swarm forgets it a quarter of
-	// a second after its end, and its exit code with it.
-	taskPoll = 50 * time.Millisecond
+	// taskPoll is how often to look at a task that ends, which takes a Swarm two seconds at
+	// least: it first tells all nodes that the name is gone.
+	taskPoll = 100 * time.Millisecond
 
 	// updates is how often to try an update that another one overtook.
 	updates = 5
@@ -123,21 +124,26 @@ func (s *services) Start(ctx context.Context, id string) error {
 			return nil
 		}
 	}
-	// Two processes on one volume would be the end of it.
-	if _, err := s.ended(ctx, service, nodes); err != nil {
+	// Two processes on one volume would be the end of it, so a stop that was lost is
+	// finished first.
+	if service.Spec.Labels[labelStopping] != "" {
+		if err := s.stop(ctx, service); err != nil {
+			return err
+		}
+	} else if _, err := s.ended(ctx, service, nodes); err != nil {
 		return err
 	}
 	var task swarm.TaskSpec
 	err = s.update(ctx, id, "start the service", func(change *swarm.ServiceSpec) error {
-		run := change.TaskTemplate.ForceUpdate + 1
+		count := change.TaskTemplate.ForceUpdate + 1
 		if next := change.Labels[labelNext]; next != "" {
-			var run nextRun
-			if err := json.Unmarshal([]byte(next), &run); err != nil {
+			var then nextRun
+			if err := json.Unmarshal([]byte(next), &then); err != nil {
 				return fmt.Errorf("docker: label %s of the service: %w", labelNext, err)
 			}
-			change.TaskTemplate, change.EndpointSpec = run.Task, run.Endpoint
+			change.TaskTemplate, change.EndpointSpec = then.Task, then.Endpoint
 		}
-		change.TaskTemplate.ForceUpdate = run // which tells this run's tasks from those before
+		change.TaskTemplate.ForceUpdate = count // which tells this run's tasks from those before
 		if err := s.place(change, id, lastNode(tasks, change.Labels), nodes); err != nil {
 			return err
 		}
@@ -155,7 +161,7 @@ func (s *services) Start(ctx context.Context, id string) error {
 	return s.removeSecrets(ctx, id, &task)
 }
 
-// Stop scales the service to 0 and waits for its task to end.
+// Stop ends the task and scales the service to 0.
 func (s *services) Stop(ctx context.Context, id string) error {
 	unlock, err := s.exclusive(ctx, id)
 	if err != nil {
@@ -169,62 +175,77 @@ func (s *services) Stop(ctx context.Context, id string) error {
 	return s.stop(ctx, service)
 }
 
+// stop takes two steps. Scaled to 0 at once, the Swarm would forget the task as it
+// ends, and its exit code with it. So the task is replaced first, by one that no node
+// may run: one that was replaced is remembered.
 func (s *services) stop(ctx context.Context, service swarm.Service) error {
 	id := service.Spec.Labels[labelProject]
 	nodes, err := s.nodes(ctx)
 	if err != nil {
 		return err
 	}
+	if replicas(service) == 0 {
+		_, err := s.ended(ctx, service, nodes) // all but always at once
+		return err
+	}
 	tasks, err := s.tasks(ctx, service)
 	if err != nil {
 		return err
 	}
-	if replicas(service) > 0 {
-		node, last := lastNode(tasks, service.Spec.Labels), newest(service, tasks)
-		err := s.update(ctx, id, "scale the service to 0", func(change *swarm.ServiceSpec) error {
-			none := uint64(0)
-			change.Mode.Replicated.Replicas = &none
-			change.Labels[labelNode] = node
-			if last != nil && terminal(last.Status.State) { // it has crashed before
-				note(change, *last)
-			}
+	last := newest(service, tasks)
+	switch {
+	case service.Spec.Labels[labelStopping] != "": // a stop that its platform did not see the end of
+	case last != nil && last.NodeID != "" && over(*last, nodes):
+		return s.rest(ctx, id, last)
+	default:
+		node := lastNode(tasks, service.Spec.Labels)
+		err := s.update(ctx, id, "end the task", func(change *swarm.ServiceSpec) error {
+			change.Labels[labelNode], change.Labels[labelStopping] = node, strconv.FormatUint(change.TaskTemplate.ForceUpdate, 10)
+			change.TaskTemplate.ForceUpdate++
+			change.TaskTemplate.Placement.Constraints = append(change.TaskTemplate.Placement.Constraints, nowhere)
 			return nil
 		})
 		if err != nil {
 			return err
 		}
-	} else if !slices.ContainsFunc(tasks, func(t swarm.Task) bool { return !over(t, nodes) }) {
-		return nil
+		if service, err = s.find(ctx, id); err != nil {
+			return err
+		}
 	}
-	last, err := s.ended(ctx, service, nodes)
-	if err != nil || last == nil {
+	if last, err = s.ended(ctx, service, nodes); err != nil {
 		return err
 	}
-	return s.update(ctx, id, "note how the task ended", func(change *swarm.ServiceSpec) error {
-		note(change, *last)
+	return s.rest(ctx, id, last)
+}
+
+// rest scales the service to 0 and keeps how its last task has ended, if it has one.
+func (s *services) rest(ctx context.Context, id string, last *swarm.Task) error {
+	return s.update(ctx, id, "scale the service to 0", func(change *swarm.ServiceSpec) error {
+		none := uint64(0)
+		change.Mode.Replicated.Replicas = &none
+		delete(change.Labels, labelStopping)
+		placement := change.TaskTemplate.Placement
+		placement.Constraints = slices.DeleteFunc(placement.Constraints, func(c string) bool { return c == nowhere })
+		if last != nil {
+			change.Labels[labelNode] = last.NodeID
+			change.Labels[labelExit] = strconv.Itoa(taskExit(*last))
+			change.Labels[labelSince] = last.Status.Timestamp.UTC().Format(time.RFC3339)
+		}
 		return nil
 	})
 }
 
-// note keeps how the last task has ended.
-func note(change *swarm.ServiceSpec, last swarm.Task) {
-	change.Labels[labelExit] = strconv.Itoa(taskExit(last))
-	change.Labels[labelSince] = last.Status.Timestamp.UTC().Format(time.RFC3339)
-}
-
-// ended waits until no task of the service runs, and returns the present run's last
-// one, nil if it was not seen to end.
+// ended waits until no task of the run that is stopped can have a process, and returns
+// its last one, nil if the Swarm does not remember it.
 func (s *services) ended(ctx context.Context, service swarm.Service, nodes nodes) (*swarm.Task, error) {
 	for {
 		tasks, err := s.tasks(ctx, service)
 		if err != nil {
 			return nil, err
 		}
+		tasks = slices.DeleteFunc(tasks, func(t swarm.Task) bool { return t.Spec.ForceUpdate > run(service) })
 		if !slices.ContainsFunc(tasks, func(t swarm.Task) bool { return !over(t, nodes) }) {
-			if last := newest(service, tasks); last != nil && terminal(last.Status.State) {
-				return last, nil
-			}
-			return nil, nil
+			return newest(service, tasks), nil
 		}
 		if err := pause(ctx, taskPoll); err != nil {
 			return nil, s.failed("wait for the task to end", err)
@@ -232,7 +253,7 @@ func (s *services) ended(ctx context.Context, service swarm.Service, nodes nodes
 	}
 }
 
-// Delete removes service, secrets and the volume on this engine's node.
+// Delete removes service, secrets and the volume; on another node it empties it.
 func (s *services) Delete(ctx context.Context, id string) error {
 	unlock, err := s.exclusive(ctx, id)
 	if err != nil {
@@ -242,6 +263,12 @@ func (s *services) Delete(ctx context.Context, id string) error {
 	service, err := s.find(ctx, id)
 	if err == nil {
 		if err := s.stop(ctx, service); err != nil {
+			return err
+		}
+		if err := s.wipe(ctx, id); err != nil {
+			return err
+		}
+		if err := s.forgotten(ctx, service); err != nil {
 			return err
 		}
 		_, err = s.api.ServiceRemove(ctx, service.ID, client.ServiceRemoveOptions{})
@@ -261,6 +288,31 @@ func (s *services) Delete(ctx context.Context, id string) error {
 		}
 		if pause(ctx, taskPoll) != nil {
 			return err
+		}
+	}
+}
+
+// forgotten waits until the Swarm has removed the tasks that it is about to remove, but
+// those on lost nodes. A manager of Docker 20.10 ends with a panic when a service is
+// removed at the moment that one of its tasks is (SetServiceTasksRemove in swarmkit).
+func (s *services) forgotten(ctx context.Context, service swarm.Service) error {
+	for {
+		nodes, err := s.nodes(ctx)
+		if err != nil {
+			return err
+		}
+		tasks, err := s.tasks(ctx, service)
+		if err != nil {
+			return err
+		}
+		going := func(t swarm.Task) bool {
+			return t.NodeID == "" || t.DesiredState == swarm.TaskStateRemove && !nodes.lost(t.NodeID)
+		}
+		if !slices.ContainsFunc(tasks, going) {
+			return nil
+		}
+		if err := pause(ctx, taskPoll); err != nil {
+			return s.failed("wait for the tasks to be forgotten", err)
 		}
 	}
 }
@@ -320,7 +372,7 @@ func (s *services) List(ctx context.Context) ([]driver.Status, error) {
 	return all, nil
 }
 
-// Logs of the tasks that the Swarm still knows: since the last stop.
+// Logs of the last task. The Swarm keeps some of each service: see its task history limit.
 func (s *services) Logs(ctx context.Context, id string, options driver.LogOptions) (io.ReadCloser, error) {
 	if err := driver.CheckID(id); err != nil {
 		return nil, err

@@ -65,8 +65,11 @@ func (s *services) place(change *swarm.ServiceSpec, id, node string, nodes nodes
 	return nil
 }
 
-// pin is the constraint for one node.
-const pin = "node.id=="
+// pin is the constraint for one node, and nowhere the one for none.
+const (
+	pin     = "node.id=="
+	nowhere = pin + "none"
+)
 
 // unusable says why the node cannot run the task.
 func (s *services) unusable(id string, nodes nodes, constraints []string) string {

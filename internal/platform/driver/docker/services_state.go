@@ -47,10 +47,10 @@ func terminal(state swarm.TaskState) bool {
 	return false
 }
 
-// over reports whether no process of the task can be there: a node that is lost never
-// tells.
+// over reports whether no process of the task can be there: none has been, or it has
+// ended, or its node is lost, which never tells.
 func over(task swarm.Task, nodes nodes) bool {
-	return terminal(task.Status.State) || task.NodeID == "" && dead(task.DesiredState) || task.NodeID != "" && nodes.lost(task.NodeID)
+	return task.NodeID == "" || terminal(task.Status.State) || nodes.lost(task.NodeID)
 }
 
 // dead are the states that a task is told to end in.
@@ -58,12 +58,20 @@ func dead(desired swarm.TaskState) bool {
 	return desired == swarm.TaskStateRemove || terminal(desired)
 }
 
-// newest is the task of the service's present run, nil before it is made. The Swarm
-// counts the runs: a start makes the next one.
+// run is the number of the service's present run, or of the one that is asked to end.
+// It is in every task's Spec: each start makes a new one.
+func run(service swarm.Service) uint64 {
+	if stopping, err := strconv.ParseUint(service.Spec.Labels[labelStopping], 10, 64); err == nil {
+		return stopping
+	}
+	return service.Spec.TaskTemplate.ForceUpdate
+}
+
+// newest is the task of the run, nil before it is made.
 func newest(service swarm.Service, tasks []swarm.Task) *swarm.Task {
 	var found *swarm.Task
 	for i, task := range tasks {
-		if task.Spec.ForceUpdate == service.Spec.TaskTemplate.ForceUpdate && (found == nil || task.CreatedAt.After(found.CreatedAt)) {
+		if task.Spec.ForceUpdate == run(service) && (found == nil || task.CreatedAt.After(found.CreatedAt)) {
 			found = &tasks[i]
 		}
 	}
@@ -93,6 +101,10 @@ func (s *services) summary(service swarm.Service, tasks []swarm.Task, nodes node
 				status.State = driver.Stopping
 			}
 		}
+		return status
+	}
+	if labels[labelStopping] != "" {
+		status.State = driver.Stopping
 		return status
 	}
 	task := newest(service, tasks)

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -109,9 +110,9 @@ func (e *Engine) run(t *testing.T, prefix []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := append(prefix, "dockerd", "--data-root", filepath.Join(e.dir, "data"), "--exec-root", filepath.Join(e.dir, "exec"),
-		"--pidfile", filepath.Join(e.dir, "pid"), "-H", e.Host, "--bridge=none")
-	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec // the test's own
+	args := slices.Concat(prefix, []string{"dockerd", "--data-root", filepath.Join(e.dir, "data"), "--exec-root", filepath.Join(e.dir, "exec"),
+		"--pidfile", filepath.Join(e.dir, "pid"), "-H", e.Host, "--bridge=none"})
+	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec,noctx // the test's own, ended by its clean-up
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -137,8 +138,7 @@ func (e *Engine) Log() string {
 }
 
 func (e *Engine) end(t *testing.T) {
-	defer os.RemoveAll(e.dir)
-	defer e.API.Close()
+	defer func() { _, _ = e.API.Close(), os.RemoveAll(e.dir) }()
 	if t.Failed() && e.proc != nil {
 		t.Logf("dockerd:\n%s", e.Log())
 	}

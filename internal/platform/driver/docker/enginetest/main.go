@@ -39,7 +39,7 @@ func Main(m *testing.M) int {
 	}
 	// The thread that starts the process must outlive it: its end would be the signal.
 	runtime.LockOSThread()
-	inside := exec.Command("/proc/self/exe", os.Args[1:]...) //nolint:gosec // itself
+	inside := exec.Command("/proc/self/exe", os.Args[1:]...) //nolint:gosec,noctx // itself
 	inside.Stdin, inside.Stdout, inside.Stderr = os.Stdin, os.Stdout, os.Stderr
 	inside.Env = append(os.Environ(), insideVariable+"=1")
 	inside.SysProcAttr = &syscall.SysProcAttr{
@@ -73,7 +73,7 @@ func linkUp(name string) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(socket)
+	defer func() { _ = unix.Close(socket) }()
 	request, err := unix.NewIfreq(name)
 	if err != nil {
 		return err

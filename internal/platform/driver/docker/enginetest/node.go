@@ -50,7 +50,7 @@ func Link(t *testing.T) {
 func (e *Engine) Join(t *testing.T) *Engine {
 	t.Helper()
 	second := Start(t, "unshare", "--net", "--pid", "--uts", "--fork", "--kill-child", "--mount-proc")
-	children, err := exec.Command("pgrep", "--parent", strconv.Itoa(second.proc.Pid)).Output() //nolint:noctx // returns at once
+	children, err := exec.Command("pgrep", "--parent", strconv.Itoa(second.proc.Pid)).Output() //nolint:gosec,noctx // returns at once
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,12 +105,12 @@ func Forward(t *testing.T, address, to string) string {
 }
 
 func forward(in net.Conn, to string) {
-	defer in.Close()
+	defer func() { _ = in.Close() }()
 	out, err := net.Dial("tcp", to) //nolint:noctx // on this machine
 	if err != nil {
 		return
 	}
-	defer out.Close()
+	defer func() { _ = out.Close() }()
 	go func() {
 		_, _ = io.Copy(out, in)
 		_ = out.(*net.TCPConn).CloseWrite()

@@ -36,9 +36,7 @@ func TestSwarm(t *testing.T) {
 		},
 		Options: drivertest.Options{
 			EngineEnv: []string{"PATH", "HOSTNAME", "HOME", "PORT", "PASSWORD_FILE"},
-			// A Swarm removes the containers of a service that is scaled to 0.
-			NoLogsAfterStop: true,
-			Visible:         func(t *testing.T, id string) string { return visible(t, engine, "picobase-"+id) },
+			Visible:   func(t *testing.T, id string) string { return visible(t, engine, "picobase-"+id) },
 		},
 	})
 	picobase := engine.Build(t, "picobase", enginetest.BuildPicoBase(t))
@@ -114,6 +112,20 @@ func testNodes(t *testing.T, engine *enginetest.Engine, image string) {
 	}
 	server.URL = start(t, d, "bucket").URL
 	server.HasUser(t, id)
+	// A volume on another node is emptied when its tenant is deleted.
+	if err := d.Create(t.Context(), driver.Spec{ID: "deleted", Region: "there"}); err != nil {
+		t.Fatal(err)
+	}
+	start(t, d, "deleted")
+	if files := volumeFiles(t, second, "moves-deleted"); files == 0 {
+		t.Error("a tenant that runs has nothing in its volume")
+	}
+	if err := d.Delete(t.Context(), "deleted"); err != nil {
+		t.Fatal(err)
+	}
+	if files := volumeFiles(t, second, "moves-deleted"); files != 0 {
+		t.Errorf("a deleted tenant has left %d files on the other node", files)
+	}
 	// Any region will do from now on.
 	for id, env := range map[string]map[string]secret.String{"bucket": env, "alone": enginetest.Superuser()} {
 		if err := d.Create(t.Context(), driver.Spec{ID: id, Env: env}); err != nil {
@@ -141,6 +153,19 @@ func testNodes(t *testing.T, engine *enginetest.Engine, image string) {
 			t.Error(err)
 		}
 	}
+}
+
+func volumeFiles(t *testing.T, engine *enginetest.Engine, name string) int {
+	t.Helper()
+	found, err := engine.API.VolumeInspect(t.Context(), name, client.VolumeInspectOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(found.Volume.Mountpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
 }
 
 func label(t *testing.T, engine *enginetest.Engine, which func(*swarm.Node) bool, region string) {
