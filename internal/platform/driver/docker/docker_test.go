@@ -71,6 +71,7 @@ func open(t *testing.T, engine *enginetest.Engine, cfg docker.Config) driver.Dri
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = d.Close() })
 	return d
 }
 
@@ -116,12 +117,14 @@ func create(t *testing.T, d driver.Driver, spec driver.Spec) {
 
 func start(t *testing.T, d driver.Driver, id string) driver.Status {
 	t.Helper()
-	if err := d.Start(t.Context(), id); err != nil {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := d.Start(ctx, id); err != nil {
 		t.Fatal(err)
 	}
-	status, err := driver.WaitReady(t.Context(), d, id)
+	status, err := driver.WaitReady(ctx, d, id)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v: %+v", err, status)
 	}
 	return status
 }
