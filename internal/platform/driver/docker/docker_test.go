@@ -188,6 +188,19 @@ func testConfined(t *testing.T, engine *enginetest.Engine) {
 	}
 }
 
+// reaches asks the URL from a container in the network.
+func reaches(t *testing.T, engine *enginetest.Engine, network, url string) bool {
+	t.Helper()
+	made, err := engine.API.ContainerCreate(t.Context(), client.ContainerCreateOptions{
+		Config:     &container.Config{Image: "picobase", Cmd: []string{"healthcheck", "--url", url}},
+		HostConfig: &container.HostConfig{NetworkMode: container.NetworkMode(network)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return runToEnd(t, engine, made.ID) == 0
+}
+
 func runToEnd(t *testing.T, engine *enginetest.Engine, id string) int64 {
 	t.Helper()
 	t.Cleanup(func() {
@@ -226,15 +239,7 @@ func testInNetwork(t *testing.T, engine *enginetest.Engine) {
 		if err != nil || status.URL != "http://inside-a:8090" {
 			t.Fatalf("the address is %q, %v", status.URL, err)
 		}
-		made, err := engine.API.ContainerCreate(t.Context(), client.ContainerCreateOptions{
-			Config:           &container.Config{Image: "picobase", Cmd: []string{"healthcheck", "--url", status.URL}},
-			HostConfig:       &container.HostConfig{NetworkMode: "inside"},
-			NetworkingConfig: &network.NetworkingConfig{},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if code := runToEnd(t, engine, made.ID); code != 0 {
+		if !reaches(t, engine, "inside", status.URL) {
 			t.Errorf("%s cannot be reached in the network", status.URL)
 		}
 	}
@@ -376,7 +381,7 @@ func TestEngineAway(t *testing.T) {
 
 func getJSON(t *testing.T, url string, into any) {
 	t.Helper()
-	response, err := http.Get(url) //nolint:noctx // the tenant
+	response, err := http.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,6 +34,10 @@ const (
 	nanoCPU   = 1e9
 	logDriver = "json-file"
 
+	// poll is how often to look at what takes a while: a task that ends takes a Swarm two
+	// seconds at least, since it first tells all nodes that the name is gone.
+	poll = 100 * time.Millisecond
+
 	// engineAway is how long to leave an engine alone that did not answer.
 	engineAway = 2 * time.Second
 )
@@ -176,8 +180,8 @@ func (e *engine) removeVolumes(ctx context.Context, id string) error {
 }
 
 // pause waits between two looks at the engine.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
+func pause(ctx context.Context) error {
+	timer := time.NewTimer(poll)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

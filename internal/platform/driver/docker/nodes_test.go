@@ -72,6 +72,22 @@ func TestNodes(t *testing.T) {
 	}
 	server.URL = start(t, d, "bucket").URL
 	server.HasUser(t, id)
+	// A router on one node finds a tenant on the other by the name in its URL.
+	inside, err := docker.New(t.Context(), docker.Config{Host: engine.Host, Image: image, Platform: "inside", StopGrace: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = inside.Close() })
+	if err := inside.Create(t.Context(), driver.Spec{ID: "a", Region: "there"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := inside.Start(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	enginetest.Eventually(t, "an answer across nodes", func() bool {
+		status, err := inside.Status(t.Context(), "a")
+		return err == nil && status.URL == "http://inside-a:8090" && status.State == driver.Running && reaches(t, engine, "picobase", status.URL)
+	})
 	// A volume on another node is emptied when its tenant is deleted.
 	if err := d.Create(t.Context(), driver.Spec{ID: "deleted", Region: "there"}); err != nil {
 		t.Fatal(err)

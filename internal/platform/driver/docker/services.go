@@ -29,14 +29,8 @@ const (
 	labelVolume   = "picobase.volume"   // how many volumes were left behind on lost nodes
 )
 
-const (
-	// taskPoll is how often to look at a task that ends, which takes a Swarm two seconds at
-	// least: it first tells all nodes that the name is gone.
-	taskPoll = 100 * time.Millisecond
-
-	// updates is how often to try an update that another one overtook.
-	updates = 5
-)
+// updates is how often to try an update that another one overtook.
+const updates = 5
 
 // services is the driver of a Swarm. Replicas tell what was asked for: a service with
 // one that has no task running has crashed.
@@ -247,7 +241,7 @@ func (s *services) ended(ctx context.Context, service swarm.Service, nodes nodes
 		if !slices.ContainsFunc(tasks, func(t swarm.Task) bool { return !over(t, nodes) }) {
 			return newest(service, tasks), nil
 		}
-		if err := pause(ctx, taskPoll); err != nil {
+		if err := pause(ctx); err != nil {
 			return nil, s.failed("wait for the task to end", err)
 		}
 	}
@@ -286,7 +280,7 @@ func (s *services) Delete(ctx context.Context, id string) error {
 		if !errors.Is(err, driver.ErrBusy) {
 			return err
 		}
-		if pause(ctx, taskPoll) != nil {
+		if pause(ctx) != nil {
 			return err
 		}
 	}
@@ -311,7 +305,7 @@ func (s *services) forgotten(ctx context.Context, service swarm.Service) error {
 		if !slices.ContainsFunc(tasks, going) {
 			return nil
 		}
-		if err := pause(ctx, taskPoll); err != nil {
+		if err := pause(ctx); err != nil {
 			return s.failed("wait for the tasks to be forgotten", err)
 		}
 	}

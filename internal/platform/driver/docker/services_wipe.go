@@ -57,8 +57,7 @@ func (s *services) wipe(ctx context.Context, id string) error {
 		case nodes.lost(node):
 			return s.rest(ctx, id, nil)
 		case task == nil || !terminal(task.Status.State):
-			err := pause(ctx, taskPoll)
-			if err != nil {
+			if err := pause(ctx); err != nil {
 				return s.failed("wait for the volume to be emptied", err)
 			}
 		case task.Status.State != swarm.TaskStateComplete:

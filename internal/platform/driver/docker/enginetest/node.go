@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -50,7 +50,7 @@ func Link(t *testing.T) {
 func (e *Engine) Join(t *testing.T) *Engine {
 	t.Helper()
 	second := Start(t, "unshare", "--net", "--pid", "--uts", "--fork", "--kill-child", "--mount-proc")
-	children, err := exec.Command("pgrep", "--parent", strconv.Itoa(second.proc.Pid)).Output() //nolint:gosec,noctx // returns at once
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", second.proc.Pid))
 	if err != nil {
 		t.Fatal(err)
 	}
