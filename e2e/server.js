@@ -90,6 +90,8 @@ export class Server {
       if (this.process.exitCode !== null) throw new Error(`picobase ended with ${this.process.exitCode}: ${this.output}`)
       return fetch(this.url + '/api/v1/ready').then((r) => r.ok, () => false)
     }, limit)
+    // What it has printed may arrive after the answer of its port.
+    await until('the announcement', () => /Try it:|Keys are only shown|"started"/.test(this.output), 1000).catch(() => {})
     this.publishable = /pbk_pub_\w+/.exec(this.output)?.[0]
     this.secret = /pbk_sec_\w+/.exec(this.output)?.[0]
   }

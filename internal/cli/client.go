@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -28,8 +29,12 @@ type Client struct {
 }
 
 // NewClient returns a client for the server at base, with a secret API key.
-// With a transport (nil for the network), requests go there instead.
+// With a transport (nil for the network), requests go there instead. A base of
+// unix:/path is a server at a socket of this machine.
 func NewClient(base, key string, transport http.RoundTripper) (*Client, error) {
+	if path, ok := strings.CutPrefix(base, "unix:"); ok && transport == nil {
+		return newSocketClient(strings.TrimPrefix(path, "//"), key)
+	}
 	parsed, err := url.Parse(base)
 	if err != nil || parsed.Host == "" || (parsed.Scheme != "http" && parsed.Scheme != "https") {
 		return nil, Usage("%q is not the URL of a server: write it as https://api.example.com", base)
@@ -43,6 +48,17 @@ func NewClient(base, key string, transport http.RoundTripper) (*Client, error) {
 		base: strings.TrimRight(base, "/"), key: key, local: transport != nil, http: client,
 		poll: time.Second, silence: requestTimeout,
 	}, nil
+}
+
+func newSocketClient(path, key string) (*Client, error) {
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", path)
+	}}
+	client, err := NewClient("http://localhost", key, transport)
+	if err == nil {
+		client.local = false
+	}
+	return client, err
 }
 
 // Call sends in (nil for no body) as JSON and decodes the answer into out (nil

@@ -66,6 +66,9 @@ func (t *Tenant) Serve(ctx context.Context, cfg ServeConfig) error {
 	if err := t.useOwnTempDir(); err != nil {
 		return err
 	}
+	if err := t.backups.FinishBranch(); err != nil {
+		return err
+	}
 	if err := t.createSuperuser(cfg); err != nil {
 		return err
 	}

@@ -223,8 +223,12 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	if err != nil {
 		return err
 	}
+	branch, err := t.cfg.Storage.branch()
+	if err != nil {
+		return err
+	}
 	t.backups, err = backups.Register(app, backups.Config{
-		Settings: current, Stores: stores, Dir: t.backupsDir(), Metrics: metrics, Logger: t.cfg.Logger,
+		Settings: current, Stores: stores, Branch: branch, Dir: t.backupsDir(), Metrics: metrics, Logger: t.cfg.Logger,
 		NoReplication: t.cfg.NoReplication, TakeOver: t.cfg.TakeOver,
 		GatePriority: priorityReplicaGate, DashboardPriority: priorityBackupsPage, FilesPriority: priorityFiles,
 		Record: func(e *core.RequestEvent, action, target string) error {
@@ -254,15 +258,16 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	if err != nil {
 		return err
 	}
-	duePlugin, err := due.Register(app, due.Config{
-		Sources: []due.Source{t.webhooks.NextDue, t.backups.NextDue, due.Crons(app)},
+	t.health, err = health.Register(app, health.Config{
+		Version: t.cfg.Version, Priority: priorityDrain, Metrics: metrics, DrainTimeout: t.cfg.DrainTimeout,
+		Checks: append(t.backupChecks(), t.webhooksCheck(), t.hooksCheck()), Ready: []func() error{t.backups.Ready},
 	})
 	if err != nil {
 		return err
 	}
-	t.health, err = health.Register(app, health.Config{
-		Version: t.cfg.Version, Priority: priorityDrain, Metrics: metrics, DrainTimeout: t.cfg.DrainTimeout,
-		Checks: append(t.backupChecks(), t.webhooksCheck(), t.hooksCheck()), Ready: []func() error{t.backups.Ready},
+	duePlugin, err := due.Register(app, due.Config{
+		Sources: []due.Source{t.webhooks.NextDue, t.backups.NextDue, due.Crons(app)},
+		Busy:    t.busy, IdleSince: t.health.IdleSince, Synced: t.backups.Synced,
 	})
 	if err != nil {
 		return err
@@ -339,6 +344,17 @@ func (t *Tenant) hooksCheck() health.Check {
 		}
 		return r
 	}}
+}
+
+// busy tells what a stop would break off.
+func (t *Tenant) busy() []due.Busy {
+	requests, realtime, streams := t.health.Busy()
+	snapshots, restores, drills := t.backups.Busy()
+	return []due.Busy{
+		{What: "requests", Count: requests}, {What: "realtime streams", Count: realtime}, {What: "log streams", Count: streams},
+		{What: "backups", Count: int64(snapshots)}, {What: "restores", Count: int64(restores)}, {What: "restore drills", Count: int64(drills)},
+		{What: "hooks", Count: int64(t.jshooks.Running())}, {What: "webhook deliveries", Count: int64(t.webhooks.Sending())},
+	}
 }
 
 // FinishRestore puts in place what a command on the folder has restored. The

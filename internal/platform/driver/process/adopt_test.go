@@ -149,6 +149,13 @@ func TestPlatform(t *testing.T) {
 		if err := d.Start(ctx, id); err != nil {
 			t.Fatal(err)
 		}
+		// An end before this one, whose exit code must not be taken for the next.
+		if _, err := driver.WaitReady(ctx, d, id); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(d.Stop(ctx, id), d.Start(ctx, id)); err != nil {
+			t.Fatal(err)
+		}
 		status, err := driver.WaitReady(ctx, d, id)
 		if err != nil {
 			t.Fatal(err)
@@ -367,6 +374,21 @@ func TestOwnUsers(t *testing.T) {
 		if err := test.Run(); err == nil {
 			t.Errorf("%s can be used by another tenant", path)
 		}
+	}
+	// A platform that gives no users runs it all the same, and the next one gives it its own again.
+	r.no(r.Stop(r.ctx, "one"))
+	r.no(r.Close())
+	plain := cfg
+	plain.UIDBase = -1
+	r = newRig(t, plain)
+	if shared := r.ask(r.started(driver.Spec{ID: "one"}).URL, "/"); shared.UID != 0 {
+		t.Errorf("without users of their own it runs as %d", shared.UID)
+	}
+	r.no(r.Stop(r.ctx, "one"))
+	r.no(r.Close())
+	r = newRig(t, cfg)
+	if again := r.ask(r.started(driver.Spec{ID: "one"}).URL, "/"); again.UID != one.UID {
+		t.Errorf("the user changed from %d to %d", one.UID, again.UID)
 	}
 	// A deleted tenant's user is free for the next.
 	r.no(r.Delete(r.ctx, "one"))

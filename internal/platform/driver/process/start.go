@@ -51,7 +51,13 @@ func (t *tenant) start() error {
 	if err != nil {
 		return err
 	}
+	if !t.d.uids {
+		spec.UID = 0 // as this platform runs its tenants, whatever an earlier one did
+	}
 	if err := t.ownFolders(spec); err != nil {
+		return err
+	}
+	if err := t.shareBranch(&spec); err != nil {
 		return err
 	}
 	if err := os.Remove(t.exitFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
