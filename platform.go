@@ -32,6 +32,12 @@ type fleetOptions struct {
 	// router is what the embedded router takes of the router command.
 	router routerOptions
 
+	drivers driverOptions
+	limits  limitFlags
+
+	// dnsServer is asked for the records of domains, in the place of the system's.
+	dnsServer string
+
 	// stopTenants ends the tenants with the platform.
 	stopTenants bool
 }
@@ -69,7 +75,10 @@ func newPlatformServe() *cobra.Command {
 	flags.StringVar(&o.publicURL, "public-url", "", "where people reach the platform (default https://BASE-DOMAIN, for localhost http with the port)")
 	flags.StringVar(&o.internalURL, "internal-url", "", "where routers elsewhere reach this platform, to bring the base domain there")
 	flags.BoolVar(&o.noRouter, "no-router", false, "listen for the platform alone; routers run elsewhere and need PICOBASE_ROUTER_TOKEN")
-	flags.StringVar(&o.driver, "driver", "process", "what runs the projects: process")
+	flags.StringVar(&o.driver, "driver", "process", "what runs the projects: process, docker or railway")
+	dockerFlags(flags, &o.drivers.docker)
+	o.limits.add(flags)
+	flags.StringVar(&o.dnsServer, "dns-server", "", "address of the DNS server that says whether a custom domain is verified, such as 1.1.1.1:53 (default the system's)")
 	flags.StringVar(&o.signUp, "sign-up", "closed", "open lets strangers make accounts")
 	flags.DurationVar(&o.grace, "delete-grace", 7*24*time.Hour, "how long a deleted project can be had back")
 	flags.BoolVar(&o.stopTenants, "stop-projects", false, "stop the projects together with the platform, as in a container; without it they go on")
@@ -93,7 +102,7 @@ func newPlatformServe() *cobra.Command {
 func (o *fleetOptions) common(flags *pflag.FlagSet) {
 	flags.StringVar(&o.dir, "dir", "picobase_data", "folder of the platform and its projects")
 	flags.DurationVar(&o.idleAfter, "idle-after", 15*time.Minute, "how long nobody has used a project before it is put to sleep; 0 for never")
-	flags.DurationVar(&o.router.wakeTimeout, "wake-timeout", 10*time.Second, "how long a request waits for its project to start")
+	flags.DurationVar(&o.router.wakeTimeout, "wake-timeout", 0, "how long a request waits for its project to start (default 10s; docker 30s, railway 90s)")
 	flags.IntVar(&o.starts, "starts", 8, "how many projects start at once")
 	flags.StringVar(&o.logFormat, "log-format", "text", "text or json")
 }
@@ -122,6 +131,12 @@ func (o *fleetOptions) config(logger *slog.Logger) (cfg platform.Config, err err
 	if cfg.Storage, err = readStorage(); err != nil {
 		return cfg, err
 	}
+	if cfg.TenantMemory, cfg.TenantCPU, cfg.TenantRegion, err = o.limits.limits(); err != nil {
+		return cfg, err
+	}
+	if cfg.Resolver, err = o.resolver(); err != nil {
+		return cfg, err
+	}
 	cfg.Webhook.URL = os.Getenv("PICOBASE_ALERT_WEBHOOK_URL")
 	cfg.Webhook.AllowedPrivateHosts = o.alertPrivateHosts
 	for name, value := range map[string]*secret.String{
@@ -140,6 +155,19 @@ func (o *fleetOptions) config(logger *slog.Logger) (cfg platform.Config, err err
 		return cfg, errors.New("PICOBASE_ROUTER_TOKEN is missing: with --no-router, routers elsewhere need it")
 	}
 	return cfg, nil
+}
+
+// resolver asks the DNS server that a flag names, or the system's.
+func (o *fleetOptions) resolver() (platform.Resolver, error) {
+	if o.dnsServer == "" {
+		return net.DefaultResolver, nil
+	}
+	if _, _, err := net.SplitHostPort(o.dnsServer); err != nil {
+		return nil, fmt.Errorf("--dns-server: %q is no address such as 1.1.1.1:53", o.dnsServer)
+	}
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, o.dnsServer)
+	}}, nil
 }
 
 // publicURL is where people reach what listens at addr.
@@ -171,13 +199,17 @@ func runFleet(cmd *cobra.Command, o fleetOptions, started func(*platform.Platfor
 	if err := os.MkdirAll(o.dir, 0o711); err != nil { //nolint:gosec // tenants with users of their own pass through
 		return err
 	}
-	d, err := openDriver(o.driver, driverOptions{dir: o.dir, logger: logger})
+	o.drivers.dir, o.drivers.logger = o.dir, logger
+	d, err := openDriver(cmd.Context(), o.driver, o.drivers)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
 	cfg.Driver, cfg.DriverIsLocal, cfg.Routers = d.Driver, d.local, d.routers
 	cfg.Folder, cfg.ListInterval = d.folder, d.interval
+	if o.router.wakeTimeout == 0 {
+		o.router.wakeTimeout = d.wake
+	}
 	p, err := platform.New(cfg)
 	if err != nil {
 		return err

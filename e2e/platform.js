@@ -1,7 +1,7 @@
 // Starts and stops the real platform on a fresh folder.
 
 import { spawn } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import http from 'node:http'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -107,4 +107,16 @@ export async function ownerToken(platform, project) {
   const answer = await platform.api(`/projects/${project.id}/token`, { method: 'POST' })
   if (answer.status !== 200) throw new Error(`token: ${answer.text}`)
   return answer.body.token
+}
+
+/** The process ids of the tenants that run, by project id. */
+export async function tenants(platform) {
+  const found = {}
+  for (const pid of await readdir('/proc')) {
+    if (!/^\d+$/.test(pid)) continue
+    const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+    const match = line.includes('\0serve\0') && line.includes(platform.dir + '/tenants/') && /\/tenants\/([a-z0-9]+)\//.exec(line)
+    if (match) found[match[1]] = Number(pid)
+  }
+  return found
 }

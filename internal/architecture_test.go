@@ -60,6 +60,8 @@ func forbidden(name, imported string) string {
 		return "the router imports leaves only"
 	case name == "hooks" && !isLeaf(own):
 		return "hooks import leaves only"
+	case driverOf(name) != "" && driverOf(own) != "" && driverOf(name) != driverOf(own):
+		return "drivers never import each other"
 	case own == "internal/tenant" && name != "" && name != strings.TrimSuffix(module, "/") && name != "internal/platform":
 		return "only main and the platform build tenants"
 	case own == "internal/platform" && name != "" && name != strings.TrimSuffix(module, "/"):
@@ -81,6 +83,15 @@ func forbiddenDeep(name, dep string) string {
 
 // within reports whether name is the package dir or one below it.
 func within(name, dir string) bool { return name == dir || strings.HasPrefix(name, dir+"/") }
+
+// driverOf names the driver that a package belongs to, if it does to one.
+func driverOf(name string) string {
+	rest, ok := strings.CutPrefix(name, "internal/platform/driver/")
+	if first, _, _ := strings.Cut(rest, "/"); ok && first != "drivertest" {
+		return first
+	}
+	return ""
+}
 
 func isPlugin(name string) bool { return strings.HasPrefix(name, "plugins/") }
 

@@ -5,26 +5,14 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { createPublicKey, verify } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { chmod, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises'
 import http, { Agent } from 'node:http'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { ownerToken, Platform } from '../platform.js'
+import { ownerToken, Platform, tenants } from '../platform.js'
 import { S3, skip } from '../s3.js'
 import { binary, cleanEnv, freePort, until } from '../server.js'
-
-/** The process ids of the tenants that run, by project id. */
-async function tenants(platform) {
-  const found = {}
-  for (const pid of await readdir('/proc')) {
-    if (!/^\d+$/.test(pid)) continue
-    const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
-    const match = line.includes('\0serve\0') && line.includes(platform.dir + '/tenants/') && /\/tenants\/([a-z0-9]+)\//.exec(line)
-    if (match) found[match[1]] = Number(pid)
-  }
-  return found
-}
 
 const starts = async (platform, id) => (await readFile(path.join(platform.dir, 'tenants', id, 'log'), 'utf8')).split('is running.').length - 1
 

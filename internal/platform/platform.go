@@ -85,6 +85,12 @@ type Config struct {
 	// TenantEnv is passed on to every tenant beside what it needs to know.
 	TenantEnv map[string]secret.String
 
+	// TenantMemory in bytes and TenantCPU in cores limit each tenant (default no limit
+	// of their own), TenantRegion places it in the engine's own words.
+	TenantMemory int64
+	TenantCPU    float64
+	TenantRegion string
+
 	// Routers are the networks that routers come from, or unix, as tenants take it
 	// in PICOBASE_ROUTERS (default none).
 	Routers string

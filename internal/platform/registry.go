@@ -152,7 +152,10 @@ func (p *Platform) spec(_ context.Context, id string) (driver.Spec, error) {
 		// A copy must not tell the world what its original tells already.
 		set("WEBHOOKS", "paused")
 	}
-	return driver.Spec{ID: id, Name: record.GetString("name"), Env: env}, nil
+	return driver.Spec{
+		ID: id, Name: record.GetString("name"), Env: env,
+		Memory: p.cfg.TenantMemory, CPU: p.cfg.TenantCPU, Region: p.cfg.TenantRegion,
+	}, nil
 }
 
 // purge deletes a project's folder in the bucket.

@@ -184,6 +184,9 @@ type Fleet struct {
 	end  context.CancelFunc
 	back sync.WaitGroup
 
+	// admission is held from the look at how many run until one more is counted.
+	admission lock
+
 	listed  time.Time     // when the engine was asked last; of the loop alone
 	readied atomic.Uint64 // counts tenants that became ready, see project.compare
 
@@ -221,7 +224,7 @@ type awake struct {
 // New returns a fleet that does nothing yet.
 func New(cfg Config) *Fleet {
 	defaults(&cfg)
-	f := &Fleet{cfg: cfg, starts: semaphore.NewWeighted(int64(cfg.Starts)), projects: map[string]*project{}}
+	f := &Fleet{cfg: cfg, starts: semaphore.NewWeighted(int64(cfg.Starts)), admission: newLock(), projects: map[string]*project{}}
 	f.life, f.end = context.WithCancel(context.Background())
 	f.loop = worker.New(cfg.Interval, f.turn, func(err error) {
 		cfg.Logger.Error("the fleet's state could not be compared", "error", err)

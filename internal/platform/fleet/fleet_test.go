@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,6 +86,43 @@ func TestWhoMayNotBeWoken(t *testing.T) {
 	}
 	if len(w.starts) > 0 {
 		t.Errorf("started %v", w.starts)
+	}
+}
+
+func TestWakesAtOnceDoNotExceedAQuota(t *testing.T) {
+	t.Parallel()
+	const quota, projects = 3, 20
+	w := newWorld(t)
+	for i := range projects {
+		w.add(fmt.Sprintf("p%d", i), Asleep)
+	}
+	full := errors.New("quota")
+	f := w.platform(func(c *Config) {
+		c.MayWake = func(_ context.Context, _ Project, running int) error {
+			if running >= quota {
+				return full
+			}
+			runtime.Gosched()
+			return nil
+		}
+	})
+	var group sync.WaitGroup
+	var woken, refused atomic.Int64
+	for i := range projects {
+		group.Go(func() {
+			switch _, err := f.Wake(context.Background(), fmt.Sprintf("p%d", i)); {
+			case err == nil:
+				woken.Add(1)
+			case errors.Is(err, full):
+				refused.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if woken.Load() != quota || refused.Load() != projects-quota {
+		t.Errorf("%d woken and %d refused, with a quota of %d", woken.Load(), refused.Load(), quota)
 	}
 }
 

@@ -128,13 +128,7 @@ func (f *Fleet) run(ctx context.Context, p *project) error {
 	p.mu.Lock()
 	info := p.Project
 	p.mu.Unlock()
-	if info.Want == Asleep {
-		if err := f.cfg.MayWake(ctx, info, f.Running(info.Organization)); err != nil {
-			return err
-		}
-	}
-	// Stored before anything is done: a tenant that runs and should not is stopped.
-	if err := f.setState(ctx, p, State{Want: Awake}, mayRun); err != nil {
+	if err := f.admit(ctx, p, info); err != nil {
 		return err
 	}
 	if err := f.starts.Acquire(ctx, 1); err != nil {
@@ -153,6 +147,22 @@ func (f *Fleet) run(ctx context.Context, p *project) error {
 	f.ready(p, status.URL)
 	f.publish(p)
 	return nil
+}
+
+// admit counts the project among those that run, if it may be one of them. Two at
+// once would both find the last place free.
+func (f *Fleet) admit(ctx context.Context, p *project, info Project) error {
+	if info.Want == Asleep {
+		if err := f.admission.Lock(ctx); err != nil {
+			return err
+		}
+		defer f.admission.Unlock()
+		if err := f.cfg.MayWake(ctx, info, f.Running(info.Organization)); err != nil {
+			return err
+		}
+	}
+	// Stored before anything is done: a tenant that runs and should not is stopped.
+	return f.setState(ctx, p, State{Want: Awake}, mayRun)
 }
 
 // mayRun refuses to run what should not.
