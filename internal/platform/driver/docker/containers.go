@@ -210,5 +210,12 @@ func (c *containers) remove(ctx context.Context, one *container.Summary) error {
 
 func (c *containers) rename(ctx context.Context, container, name string) error {
 	_, err := c.api.ContainerRename(ctx, container, client.ContainerRenameOptions{NewName: name})
+	if err != nil && ctx.Err() == nil {
+		// The engine may carry out late what a caller before has cancelled, and refuses a name
+		// that the container has.
+		if found, again := c.api.ContainerInspect(ctx, container, client.ContainerInspectOptions{}); again == nil && found.Container.Name == "/"+name {
+			return nil
+		}
+	}
 	return c.failed("rename the container to "+name, err)
 }

@@ -38,6 +38,7 @@ func TestEngine(t *testing.T) {
 				return driver.Spec{ID: id, Name: "Test " + id, Memory: 64 << 20, CPU: 1}
 			},
 			Options: drivertest.Options{
+				Patience:  enginetest.Patience,
 				EngineEnv: []string{"PATH", "HOSTNAME", "HOME", "PORT"},
 				Visible:   func(t *testing.T, id string) string { return listing(t, engine, id) },
 			},
@@ -117,7 +118,7 @@ func create(t *testing.T, d driver.Driver, spec driver.Spec) {
 
 func start(t *testing.T, d driver.Driver, id string) driver.Status {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), enginetest.Patience)
 	defer cancel()
 	if err := d.Start(ctx, id); err != nil {
 		t.Fatal(err)

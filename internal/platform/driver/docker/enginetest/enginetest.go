@@ -11,6 +11,7 @@ package enginetest
 
 import (
 	"bytes"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,8 +23,8 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// patience bounds each wait for the engine.
-const patience = 60 * time.Second
+// Patience bounds each wait: a Swarm is slow where other tests need the processors.
+const Patience = 2 * time.Minute
 
 // Engine is a Docker Engine that runs.
 type Engine struct {
@@ -66,7 +67,7 @@ func Start(t *testing.T, prefix ...string) *Engine {
 // wait returns when the engine answers.
 func (e *Engine) wait(t *testing.T) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(Patience)
 	for {
 		_, err := e.API.Ping(t.Context(), client.PingOptions{})
 		if err == nil {
@@ -111,7 +112,8 @@ func (e *Engine) run(t *testing.T, prefix []string) {
 		t.Fatal(err)
 	}
 	args := slices.Concat(prefix, []string{"dockerd", "--data-root", filepath.Join(e.dir, "data"), "--exec-root", filepath.Join(e.dir, "exec"),
-		"--pidfile", filepath.Join(e.dir, "pid"), "-H", e.Host, "--bridge=none"})
+		"--pidfile", filepath.Join(e.dir, "pid"), "-H", e.Host, "--bridge=none",
+		"--cgroup-parent", "/" + filepath.Base(e.dir)})
 	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec,noctx // the test's own, ended by its clean-up
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
@@ -138,7 +140,10 @@ func (e *Engine) Log() string {
 }
 
 func (e *Engine) end(t *testing.T) {
-	defer func() { _, _ = e.API.Close(), os.RemoveAll(e.dir) }()
+	defer func() {
+		_, _ = e.API.Close(), os.RemoveAll(e.dir)
+		removeGroups(filepath.Base(e.dir))
+	}()
 	if t.Failed() && e.proc != nil {
 		t.Logf("dockerd:\n%s", e.Log())
 	}
@@ -148,10 +153,30 @@ func (e *Engine) end(t *testing.T) {
 	_ = e.proc.Signal(syscall.SIGTERM) // it may have ended
 	select {
 	case <-e.done:
-	case <-time.After(patience):
+	case <-time.After(Patience):
 		t.Errorf("dockerd does not end:\n%s", e.Log())
 		_ = e.proc.Kill()
 		<-e.done
+	}
+}
+
+// removeGroups removes the cgroups that a killed engine leaves: the one thing of it that
+// no namespace holds. They are folders that only rmdir removes, the innermost first.
+func removeGroups(name string) {
+	for _, pattern := range []string{"/sys/fs/cgroup/" + name, "/sys/fs/cgroup/*/" + name} {
+		roots, _ := filepath.Glob(pattern) // the pattern is well formed
+		for _, root := range roots {
+			var groups []string
+			_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+				if err == nil && entry.IsDir() {
+					groups = append(groups, path)
+				}
+				return nil
+			})
+			for _, group := range slices.Backward(groups) {
+				_ = os.Remove(group) // one that is in use stays
+			}
+		}
 	}
 }
 

@@ -30,7 +30,7 @@ func Main(m *testing.M) int {
 		// Tests wait for engines, they do not compute.
 		flag.Parse()
 		if parallel := flag.Lookup("test.parallel"); parallel != nil {
-			_ = parallel.Value.Set("24")
+			_ = parallel.Value.Set("12")
 		}
 		return m.Run()
 	}

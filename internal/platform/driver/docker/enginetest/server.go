@@ -34,10 +34,10 @@ func BuildPicoBase(t *testing.T) string {
 // Eventually polls until it happened.
 func Eventually(t *testing.T, what string, happened func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(Patience)
 	for !happened() {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s did not happen within %v", what, patience)
+			t.Fatalf("%s did not happen within %v", what, Patience)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}

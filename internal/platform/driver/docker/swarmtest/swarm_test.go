@@ -28,6 +28,7 @@ func TestSwarm(t *testing.T) {
 			return driver.Spec{ID: id, Name: "Test " + id, Memory: 64 << 20, CPU: 1}
 		},
 		Options: drivertest.Options{
+			Patience:  enginetest.Patience,
 			EngineEnv: []string{"PATH", "HOSTNAME", "HOME", "PORT", "PASSWORD_FILE"},
 			Visible:   func(t *testing.T, id string) string { return visible(t, engine, "picobase-"+id) },
 		},
