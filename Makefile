@@ -10,10 +10,13 @@ export CGO_ENABLED = 0
 # A certificate bundle for AWS breaks S3 over plain HTTP, which tests use.
 unexport AWS_CA_BUNDLE
 
-.PHONY: build build-packages run tools test test-go test-e2e check format vet lint bench bench-backups fuzz release-snapshot clean
+.PHONY: build build-packages generate run tools test test-go test-e2e check format vet lint bench bench-backups fuzz release-snapshot clean
 
 build: ## bin/picobase
 	go build $(GOFLAGS_BUILD) -o bin/picobase .
+
+generate: ## clients that are made from a schema; a test tells when one is old
+	go generate ./internal/...
 
 build-packages: packages/client/dist ## dist of the npm packages
 

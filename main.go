@@ -13,6 +13,7 @@ import (
 	_ "time/tzdata" // schedules have time zones, also on machines without a list of them
 
 	"github.com/picobase/picobase/internal/cli"
+	"github.com/picobase/picobase/internal/exitfile"
 	"github.com/picobase/picobase/internal/tenant"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -26,7 +27,9 @@ func main() {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "picobase:", err)
 	}
-	os.Exit(cli.ExitCode(err))
+	code := cli.ExitCode(err)
+	exitfile.Write(os.Getenv(exitfile.Env), code)
+	os.Exit(code)
 }
 
 func run(args []string) error {

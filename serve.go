@@ -8,10 +8,12 @@ import (
 	"os"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/dustin/go-humanize"
+	"github.com/picobase/picobase/internal/apikey"
 	"github.com/picobase/picobase/internal/secret"
 	"github.com/picobase/picobase/internal/tenant"
 	"github.com/spf13/cobra"
@@ -27,6 +29,9 @@ const gcPercent = 150
 // memoryShare is how much of the container's memory Go may use before its
 // collector works harder. SQLite's page caches are outside of Go's count.
 const memoryShare = 0.7
+
+// firstKeysEnv holds the hashes of the keys that a new folder is to have.
+const firstKeysEnv = "PICOBASE_FIRST_KEYS"
 
 // defaultMigrationsDir is PocketBase's, so that projects can move here as they are.
 const defaultMigrationsDir = "pb_migrations"
@@ -50,7 +55,7 @@ func newServe(cfg *tenant.Config) *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.http, "http", "", "address to listen on (default 127.0.0.1:8090; with domains 0.0.0.0:80)")
+	flags.StringVar(&o.http, "http", "", "address to listen on, or unix:/path/of/a.socket, or fd:3 for an inherited listener (default 127.0.0.1:8090; with domains 0.0.0.0:80)")
 	flags.StringVar(&o.https, "https", "", "address to listen on with TLS (with domains 0.0.0.0:443)")
 	flags.StringVar(&o.apiKeys, "api-keys", "on", "off lets requests without an API key pass")
 	flags.StringSliceVar(&o.origins, "origins", nil, "allowed CORS origins, in place of the settings")
@@ -127,6 +132,13 @@ func (o serveOptions) complete(cfg *tenant.Config) (tenant.ServeConfig, error) {
 		return tenant.ServeConfig{}, err
 	}
 
+	cfg.Routers = os.Getenv("PICOBASE_ROUTERS")
+	if keys := os.Getenv(firstKeysEnv); keys != "" {
+		if cfg.FirstKeys, err = apikey.ParseStored(keys); err != nil {
+			return tenant.ServeConfig{}, fmt.Errorf("%s: %w", firstKeysEnv, err)
+		}
+	}
+
 	s := tenant.ServeConfig{HTTP: o.http, HTTPS: o.https, Domains: o.domains, SuperuserEmail: os.Getenv("PICOBASE_SUPERUSER_EMAIL")}
 	if s.SuperuserPassword, err = secret.FromEnv(os.LookupEnv, "PICOBASE_SUPERUSER_PASSWORD"); err != nil {
 		return s, err
@@ -192,8 +204,14 @@ func announce(w io.Writer, logger *slog.Logger, format string, s tenant.Started)
 		return
 	}
 	fmt.Fprintf(w, "\nPicoBase %s is running.\n\n", version)
-	fmt.Fprintf(w, "  API        %s/api/\n", s.URL)
-	fmt.Fprintf(w, "  Dashboard  %s/_/\n", s.URL)
+	curl, base := "curl", s.URL
+	if socket, ok := strings.CutPrefix(s.URL, "unix://"); ok {
+		curl, base = "curl --unix-socket "+socket, "http://localhost"
+		fmt.Fprintf(w, "  Socket     %s\n", socket)
+	} else {
+		fmt.Fprintf(w, "  API        %s/api/\n", s.URL)
+		fmt.Fprintf(w, "  Dashboard  %s/_/\n", s.URL)
+	}
 	if s.InstallerURL != "" {
 		fmt.Fprintf(w, "\nThere is no superuser yet. Make the first one here within 30 minutes:\n\n  %s\n", s.InstallerURL)
 	}
@@ -205,5 +223,5 @@ func announce(w io.Writer, logger *slog.Logger, format string, s tenant.Started)
 	for _, key := range s.FirstKeys {
 		fmt.Fprintf(w, "  %-12s %s\n", key.Kind, key.Key)
 	}
-	fmt.Fprintf(w, "\nTry it:\n\n  curl -H 'X-API-Key: %s' %s/api/health\n\n", s.FirstKeys[0].Key, s.URL)
+	fmt.Fprintf(w, "\nTry it:\n\n  %s -H 'X-API-Key: %s' %s/api/health\n\n", curl, s.FirstKeys[0].Key, base)
 }

@@ -6,6 +6,7 @@ import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { build } from '../../packages/client/node_modules/esbuild/lib/main.js'
 import { launch, skip } from '../browser.js'
+import { startProvider } from '../oidc.js'
 import { Server, until } from '../server.js'
 
 describe('the client in a browser', { skip }, () => {
@@ -20,7 +21,7 @@ describe('the client in a browser', { skip }, () => {
 
     const bundle = await build({
       stdin: { contents: "export * from '../packages/client/dist/index.js'", resolveDir: path.resolve(import.meta.dirname, '..') },
-      bundle: true, minify: true, format: 'iife', globalName: 'picobase', write: false,
+      bundle: true, minify: true, format: 'iife', globalName: 'picobase', write: false, logLevel: 'error',
     })
     site = createServer((request, response) => {
       const script = request.url == '/client.js'
@@ -129,19 +130,31 @@ describe('the client in a browser', { skip }, () => {
     await context.close()
   })
 
-  test('a popup of OAuth2 opens in the click', async () => {
-    // Whether the browser lets it open is what can be seen without a provider.
-    const context = await browser.newContext()
-    const page = await open(context)
-    await page.evaluate(() => {
-      document.body.innerHTML = '<button>sign in</button>'
-      document.querySelector('button').onclick = () => pb.auth.signInWithOAuth('github').catch((error) => (window.failed = error.message))
-    })
-    const popup = page.waitForEvent('popup')
-    await page.click('button')
-    await popup
-    await until('the refusal', () => page.evaluate(() => window.failed))
-    assert.match(await page.evaluate(() => window.failed), /github/)
-    await context.close()
+  test('a sign-in with OAuth2, in a popup that opens in the click', async () => {
+    const provider = await startProvider()
+    try {
+      const token = await server.superuserToken()
+      await server.fetch('/api/collections/users', { token, method: 'PATCH', json: { oauth2: provider.settings } })
+      const context = await browser.newContext()
+      const page = await open(context)
+      const click = async (name) => {
+        await page.evaluate((name) => {
+          window.failed = undefined
+          document.body.innerHTML = '<button>sign in</button>'
+          document.querySelector('button').onclick = () => pb.auth.signInWithOAuth(name).catch((error) => (window.failed = error))
+        }, name)
+        const popup = page.waitForEvent('popup')
+        await page.click('button')
+        await popup
+      }
+      await click('github')
+      await until('the refusal', () => page.evaluate(() => window.failed))
+      assert.deepEqual(await page.evaluate(() => [failed instanceof picobase.PicoBaseError, /github/.test(failed.message)]), [true, true])
+      await click('oidc')
+      await until('the session', () => page.evaluate(() => pb.auth.user?.email == 'oauth@example.com'))
+      await context.close()
+    } finally {
+      provider.close()
+    }
   })
 })

@@ -153,6 +153,7 @@ test('requests are only cancelled when asked', async () => {
   const posts = client().collection('posts')
   const both = await Promise.all([posts.getList(1, 1), posts.getList(2, 1)])
   assert.equal(both.length, 2)
+  await Promise.all([1, 2].map(() => posts.getFirstListItem('n > 0')))
   const first = posts.getList(1, 1, { requestKey: 'list' })
   const second = posts.getList(2, 1, { requestKey: 'list' })
   await rejects(first, { code: 'aborted' })

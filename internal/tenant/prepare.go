@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/picobase/picobase/internal/apierr"
 	"github.com/picobase/picobase/internal/httpapi"
+	"github.com/picobase/picobase/internal/routes"
 	"github.com/picobase/picobase/plugins/backups"
 )
 
@@ -33,7 +33,7 @@ func (t *Tenant) Prepare(ctx context.Context, cfg ServeConfig) error {
 		return errors.Join(err, t.backups.Prepare(ctx, nil))
 	}
 	var progress restoreProgress
-	stop, err := progress.serve(ctx, cfg.HTTP)
+	stop, err := progress.serve(ctx, t, cfg.HTTP)
 	if err != nil {
 		return err
 	}
@@ -51,11 +51,11 @@ func (t *Tenant) Prepare(ctx context.Context, cfg ServeConfig) error {
 type restoreProgress struct{ done, total atomic.Int64 }
 
 // serve answers at addr, if there is one, until stop is called.
-func (p *restoreProgress) serve(ctx context.Context, addr string) (stop func() error, err error) {
+func (p *restoreProgress) serve(ctx context.Context, t *Tenant, addr string) (stop func() error, err error) {
 	if addr == "" {
 		return func() error { return nil }, nil
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	listener, err := t.listen(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +73,9 @@ func (p *restoreProgress) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte(`{"status":"ok"}`)) // the client may be gone
 		return
 	}
+	// No handler has seen it: whoever asked may do so again.
+	w.Header().Set(routes.HeaderForwarded, "false")
+	w.Header().Set("Access-Control-Expose-Headers", "Retry-After, "+httpapi.HeaderRequestID+", "+routes.HeaderForwarded)
 	progress := errRestoring.WithDetail("doneBytes", p.done.Load()).WithDetail("totalBytes", p.total.Load())
 	_ = apierr.Write(w, r, progress) // as above
 }

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/picobase/picobase/hooks"
+	"github.com/picobase/picobase/internal/apikey"
 	"github.com/picobase/picobase/internal/config"
 	"github.com/picobase/picobase/internal/guard"
 	"github.com/picobase/picobase/internal/httpapi"
@@ -82,6 +83,13 @@ type Config struct {
 	ProjectID         string
 	PlatformPublicKey string
 
+	// Routers are the peers whose requests come from elsewhere, as X-Forwarded-For
+	// says: networks, and "unix" for peers at the socket, separated by commas.
+	Routers string
+
+	// FirstKeys are stored by a folder without keys in the place of its own.
+	FirstKeys []apikey.Stored
+
 	// DrainTimeout bounds how long a stop waits for requests in flight (default 20 s).
 	DrainTimeout time.Duration
 
@@ -111,13 +119,14 @@ type Config struct {
 type Tenant struct {
 	App core.App
 
-	cfg      Config
-	keys     *apikeys.Plugin
-	settings *settings.Plugin
-	health   *health.Plugin
-	backups  *backups.Plugin
-	webhooks *webhooks.Plugin
-	jshooks  *jshooks.Plugin
+	cfg       Config
+	inherited *os.File // a listener from whoever started the process
+	keys      *apikeys.Plugin
+	settings  *settings.Plugin
+	health    *health.Plugin
+	backups   *backups.Plugin
+	webhooks  *webhooks.Plugin
+	jshooks   *jshooks.Plugin
 
 	// routed is every plugin with routes or middlewares, in the order of binding.
 	routed []interface {
@@ -180,12 +189,17 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	if err != nil {
 		return err
 	}
+	routers, err := access.ParseRouters(t.cfg.Routers)
+	if err != nil {
+		return fmt.Errorf("PICOBASE_ROUTERS: %w", err)
+	}
 	accessPlugin, err = access.Register(app, access.Config{
 		Settings: current,
 		Origins:  t.cfg.Origins,
 		Metrics:  metrics,
+		Routers:  routers,
 		Priorities: access.Priorities{
-			TrustedProxies: priorityTrustedProxies, CORS: priorityCORS,
+			Routers: priorityRouters, TrustedProxies: priorityTrustedProxies, CORS: priorityCORS,
 			IPAllowlist: priorityIPAllowlist, RateLimit: priorityRateLimit,
 		},
 	})
@@ -247,15 +261,16 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	if err != nil {
 		return err
 	}
-	duePlugin, err := due.Register(app, due.Config{
-		Sources: []due.Source{t.webhooks.NextDue, t.backups.NextDue, due.Crons(app)},
+	t.health, err = health.Register(app, health.Config{
+		Version: t.cfg.Version, Priority: priorityDrain, Metrics: metrics, DrainTimeout: t.cfg.DrainTimeout,
+		Checks: append(t.backupChecks(), t.webhooksCheck(), t.hooksCheck()), Ready: []func() error{t.backups.Ready},
 	})
 	if err != nil {
 		return err
 	}
-	t.health, err = health.Register(app, health.Config{
-		Version: t.cfg.Version, Priority: priorityDrain, Metrics: metrics, DrainTimeout: t.cfg.DrainTimeout,
-		Checks: append(t.backupChecks(), t.webhooksCheck(), t.hooksCheck()), Ready: []func() error{t.backups.Ready},
+	duePlugin, err := due.Register(app, due.Config{
+		Sources: []due.Source{t.webhooks.NextDue, t.backups.NextDue, due.Crons(app)},
+		Busy:    t.busy, IdleSince: t.health.IdleSince, Synced: t.backups.Synced,
 	})
 	if err != nil {
 		return err
@@ -336,6 +351,17 @@ func (t *Tenant) hooksCheck() health.Check {
 		}
 		return r
 	}}
+}
+
+// busy tells what a stop would break off.
+func (t *Tenant) busy() []due.Busy {
+	requests, realtime, streams := t.health.Busy()
+	snapshots, restores, drills := t.backups.Busy()
+	return []due.Busy{
+		{What: "requests", Count: requests}, {What: "realtime streams", Count: realtime}, {What: "log streams", Count: streams},
+		{What: "backups", Count: int64(snapshots)}, {What: "restores", Count: int64(restores)}, {What: "restore drills", Count: int64(drills)},
+		{What: "hooks", Count: int64(t.jshooks.Running())}, {What: "webhook deliveries", Count: int64(t.webhooks.Sending())},
+	}
 }
 
 // FinishRestore puts in place what a command on the folder has restored. The

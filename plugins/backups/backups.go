@@ -106,6 +106,7 @@ type Plugin struct {
 	files   *files.Plugin // nil without a store for them
 	lock    *flock.Flock
 
+	work    work
 	serving atomic.Bool // by a server, not for one command
 
 	mu        sync.Mutex

@@ -243,6 +243,16 @@ func (d *dispatcher) until(endpointID string) (until time.Time) {
 	return until
 }
 
+// Sending returns how many deliveries are being attempted now.
+func (p *Plugin) Sending() (n int) {
+	p.dispatch.mu.Lock()
+	defer p.dispatch.mu.Unlock()
+	for _, l := range p.dispatch.lanes {
+		n += len(l.flying)
+	}
+	return n
+}
+
 // NextDue returns when the next delivery is due and why, or the zero time: the
 // tenant must be awake then.
 func (p *Plugin) NextDue() (at time.Time, reason string, err error) {

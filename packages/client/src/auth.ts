@@ -1,5 +1,5 @@
 import { getTokenPayload, type AuthMethodsList, type BaseAuthStore, type RecordAuthResponse, type RecordService } from 'pocketbase'
-import { PicoBaseError } from './errors'
+import { wrap, type PicoBaseError } from './errors'
 import type { ClientOptions } from './client'
 import type { Transport } from './transport'
 
@@ -39,7 +39,7 @@ export class Auth<U extends { id: string }, New = Record<string, any>> {
   ) {
     this._users = _client.collection(authCollection)
     this._store = _client.authStore
-    if (autoRefresh) _client._before = () => this.getSession().catch(() => null)
+    if (autoRefresh) _client._before = () => this._endsSoon() && this.refresh().catch(() => null)
     this._store.onChange((_, record) => {
       // A realtime connection stays that of the user who began it: the server refuses to switch.
       const { realtime } = _client
@@ -103,11 +103,7 @@ export class Auth<U extends { id: string }, New = Record<string, any>> {
    * are no option, see `@picobase/client/oauth`.
    */
   async signInWithOAuth(provider: string, options?: { scopes?: string[]; createData?: Partial<New> }): Promise<SignedIn<U>> {
-    try {
-      return this._signedIn(await this._users.authWithOAuth2({ provider, ...(options as object) }))
-    } catch (error) {
-      throw new PicoBaseError(error)
-    }
+    return this._signedIn(await this._users.authWithOAuth2({ provider, ...(options as object) }).catch(wrap))
   }
 
   /** Signs in with the code of signInWithOtp. */

@@ -1,5 +1,5 @@
 import { RecordService, type ListResult, type RecordFullListOptions, type RecordListOptions, type RecordOptions, type RecordSubscribeOptions, type RecordSubscription, type UnsubscribeFunc } from 'pocketbase'
-import type { PicoBaseError } from './errors'
+import { wrap, type PicoBaseError } from './errors'
 import { quote } from './filter'
 import type { ExpandPath, Insert, Names, Result, Row, Update } from './types'
 
@@ -58,6 +58,15 @@ export class Records extends RecordService<any> {
         return `(${name}${name == key ? '>' : '<'}${value}${rest && `||${name}=${value}&&${rest}`})`
       }, '')
     }
+  }
+
+  // Here PocketBase's service throws errors of its own, without a request.
+  override getFirstListItem(filter: string, options?: any): Promise<any> {
+    return super.getFirstListItem(filter, { requestKey: null, ...options }).catch(wrap)
+  }
+
+  override getOne(id: string, options?: any): Promise<any> {
+    return super.getOne(id, options).catch(wrap)
   }
 
   async upsert({ id, ...data }: any, options?: any): Promise<any> {

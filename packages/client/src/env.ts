@@ -40,8 +40,8 @@ const envKey = () => first(
 
 /** Completes what createClient was given from the environment. */
 export function resolveConfig(url = envURL(), key = envKey() ?? ''): [url: string, key: string] {
-  if (!url) throw failure('config_missing', 'Pass a URL or set PICOBASE_URL (in browsers NEXT_PUBLIC_ or VITE_PICOBASE_URL).')
+  if (!url) throw failure('config_missing', 'Pass a URL or set PICOBASE_URL (NEXT_PUBLIC_, VITE_ in browsers).')
   if (key.startsWith('pbk_sec_') && typeof document == 'object')
-    throw failure('secret_key_in_browser', 'Use the publishable key in browsers.')
+    throw failure('secret_key_in_browser', 'Use the publishable key')
   return [url, key]
 }

@@ -45,9 +45,9 @@ export class PicoBaseError extends ClientResponseError {
     const { response, isAbort, status, originalError } = this
     const { error, mfaId, data } = response
     this.name = 'PicoBaseError'
-    this.code = error?.code ?? (mfaId ? 'mfa_required' : isAbort ? 'aborted' : status ? 'http_' + status : 'network')
+    this.code = error?.code ?? (mfaId ? 'mfa_required' : isAbort ? 'aborted' : status == 404 ? 'not_found' : status ? 'http_' + status : 'network')
     if (!response.message)
-      this.message = mfaId ? 'Second factor needed.' : isAbort ? 'Aborted.' : 'No valid answer: ' + (originalError?.message ?? status)
+      this.message = mfaId ? '2nd factor needed' : isAbort ? 'Aborted' : 'No answer: ' + (originalError?.message ?? status)
     this.details = error?.details ?? data ?? response
     this.requestId = headers?.get('X-Request-Id') ?? ''
   }
@@ -56,3 +56,8 @@ export class PicoBaseError extends ClientResponseError {
 /** An error of this client itself. */
 export const failure = (code: ErrorCode, message: string, status = 0): PicoBaseError =>
   new PicoBaseError({ status, data: { message, error: { code } } })
+
+/** Rethrows an error as ours. */
+export const wrap = (error: any): never => {
+  throw error.code ? error : new PicoBaseError(error)
+}

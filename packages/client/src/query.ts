@@ -95,10 +95,8 @@ export class Query<S, K extends Names<S>, R = Row<S, K>> implements PromiseLike<
   }
 
   /** The one record, or `not_found`. */
-  async single(): Promise<R> {
-    const record = await this.maybeSingle()
-    if (!record) throw failure('not_found', 'No such record.', 404)
-    return record
+  single(): Promise<R> {
+    return this._records.getFirstListItem('', this._options as any) as Promise<any>
   }
 
   /** The first record, or null. */
@@ -117,7 +115,7 @@ export class Query<S, K extends Names<S>, R = Row<S, K>> implements PromiseLike<
 
   private async _run(): Promise<R[]> {
     if (!this._size) return this._records.getFullList(this._options) as Promise<any>
-    if (this._size > 1000) throw failure('invalid_query', 'limit is over 1000.')
+    if (this._size > 1000) throw failure('invalid_query', 'limit > 1000')
     return (await this._records.getList(this._page, this._size, { ...this._options, skipTotal: true })).items as any
   }
 

@@ -23,7 +23,7 @@ export interface TransportOptions {
 /** PocketBase's client with the key, errors and patience of ours. */
 export class Transport extends PocketBase {
   /** @internal Runs before each request, to refresh a token that ends soon. */
-  _before?: () => Promise<unknown>
+  _before?: () => Promise<unknown> | false
 
   /** @internal Runs when the server has taken the realtime subscriptions. */
   _subscribed?: () => void
@@ -42,7 +42,9 @@ export class Transport extends PocketBase {
   // All services go through send, while beforeSend is one slot that belongs to the user.
   override async send<T = any>(path: string, options: SendOptions): Promise<T> {
     // Signing in and renewing do not wait for themselves.
-    if (!path.includes('/auth-')) await this._before?.()
+    const renewing = !path.includes('/auth-') && this._before?.()
+    // Otherwise at once: whoever cancels the request next must find it.
+    if (renewing) await renewing
     const { apiKey, headers, fetch: send = fetch } = this._options
     let answer: Response | undefined
     try {

@@ -150,6 +150,15 @@ func (e *Engine) Activate(g *Generation) {
 	e.swapCrons(e.current.Swap(g), g)
 }
 
+// Running returns how many calls of hooks are under way.
+func (e *Engine) Running() (n int) {
+	e.running.Range(func(_, _ any) bool {
+		n++
+		return true
+	})
+	return n
+}
+
 // Close turns hooks off and waits for the running calls until ctx ends. Closing
 // twice is harmless, and Activate turns hooks on again.
 func (e *Engine) Close(ctx context.Context) error {

@@ -1,4 +1,10 @@
-package apikeys
+// Package apikey is the form of API keys: how they are made, written, checked and
+// stored. It knows nothing of where they are kept, so that the platform can make
+// the keys of a project that does not run yet.
+//
+//	raw, stored, err := apikey.New(apikey.Secret, "first secret key", []string{"records:*"})
+//	kind, hash, ok := apikey.Parse(raw)
+package apikey
 
 import (
 	"crypto/rand"
@@ -22,14 +28,14 @@ const (
 	Secret Kind = "secret"
 )
 
-// A key is prefix, random part and checksum: pbk_sec_<32 base62><6 base62>.
+// The prefixes of keys. A key is prefix, random part and checksum: pbk_sec_<32 base62><6 base62>.
 // The checksum, CRC-32 over all that stands before it, tells a mistyped or cut
 // key from an unknown one without looking it up.
 const (
-	publishablePrefix = "pbk_pub_"
-	secretPrefix      = "pbk_sec_"
-	commonPrefix      = "pbk_"
-	prefixLen         = len(secretPrefix)
+	PublishablePrefix = "pbk_pub_"
+	SecretPrefix      = "pbk_sec_"
+	CommonPrefix      = "pbk_"
+	prefixLen         = len(SecretPrefix)
 	randomLen         = 32
 	checksumLen       = 6
 	keyLen            = prefixLen + randomLen + checksumLen
@@ -37,21 +43,22 @@ const (
 
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// hash is SHA-256 of a whole key. Keys have 190 random bits, so a slow hash
+// Hash is SHA-256 of a whole key. Keys have 190 random bits, so a slow hash
 // would protect nothing and cost every request.
-type hash [sha256.Size]byte
+type Hash [sha256.Size]byte
 
-func (k Kind) prefix() string {
+// Prefix is what all keys of the kind begin with.
+func (k Kind) Prefix() string {
 	if k == Secret {
-		return secretPrefix
+		return SecretPrefix
 	}
-	return publishablePrefix
+	return PublishablePrefix
 }
 
-// generate makes a new key of the kind.
-func generate(kind Kind) (string, error) {
+// Generate makes a new key of the kind.
+func Generate(kind Kind) (string, error) {
 	key := make([]byte, 0, keyLen)
-	key = append(key, kind.prefix()...)
+	key = append(key, kind.Prefix()...)
 	for range randomLen {
 		n, err := rand.Int(rand.Reader, big.NewInt(int64(len(base62))))
 		if err != nil {
@@ -62,18 +69,18 @@ func generate(kind Kind) (string, error) {
 	return string(appendChecksum(key, key)), nil
 }
 
-// parse checks the form of a key and returns its kind and hash.
-func parse(raw string) (kind Kind, sum hash, ok bool) {
+// Parse checks the form of a key and returns its kind and hash.
+func Parse(raw string) (kind Kind, sum Hash, ok bool) {
 	if len(raw) != keyLen {
-		return "", hash{}, false
+		return "", Hash{}, false
 	}
 	switch raw[:prefixLen] {
-	case publishablePrefix:
+	case PublishablePrefix:
 		kind = Publishable
-	case secretPrefix:
+	case SecretPrefix:
 		kind = Secret
 	default:
-		return "", hash{}, false
+		return "", Hash{}, false
 	}
 	// A fixed array instead of a conversion keeps the check off the heap.
 	var key [keyLen]byte
@@ -81,7 +88,7 @@ func parse(raw string) (kind Kind, sum hash, ok bool) {
 	const body = keyLen - checksumLen
 	var want [checksumLen]byte
 	if string(appendChecksum(want[:0], key[:body])) != raw[body:] {
-		return "", hash{}, false
+		return "", Hash{}, false
 	}
 	return kind, sha256.Sum256(key[:]), true
 }
