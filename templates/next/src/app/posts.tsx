@@ -101,7 +101,7 @@ export function Posts({ user, initial }: { user: { id: string; email: string }; 
             <li key={post.id}>
               <label>
                 <input type="checkbox" checked={post.published} onChange={() => toggle(post)} />
-                {post.title}
+                {post.title} <small>{post.published ? 'published' : 'draft'}</small>
               </label>
               <button type="button" aria-label={`Delete ${post.title}`} onClick={() => remove(post)}>
                 Delete
