@@ -135,12 +135,14 @@ async function clickThrough(browser, origin, server, mails) {
 
   // What she adds, changes and deletes is in her other tab at once.
   const other = await open(ada)
+  await page.bringToFront() // clicks in a tab behind another take a second
   await add(page, 'Hello')
   await add(page, 'Second')
   await other.getByRole('checkbox', { name: 'Hello' }).waitFor()
   await page.getByRole('checkbox', { name: 'Hello' }).click()
   await checked(page, 'Hello', true)
   await checked(other, 'Hello', true)
+  await other.bringToFront()
   await other.getByRole('button', { name: 'Delete Second' }).click()
   await page.getByRole('checkbox', { name: 'Second' }).waitFor({ state: 'detached' })
 
@@ -151,6 +153,7 @@ async function clickThrough(browser, origin, server, mails) {
   assert.match(await alert(bobs), /email/i)
   await live(bobs, () => fill(bobs, 'bob@example.com', 'correct horse', 'Sign up'))
   await bobs.getByText('No posts yet.').waitFor()
+  await page.bringToFront()
   await add(page, 'Third')
   await other.getByRole('checkbox', { name: 'Third' }).waitFor()
   assert.equal(await bobs.getByRole('checkbox').count(), 0)
@@ -182,6 +185,7 @@ async function clickThrough(browser, origin, server, mails) {
   const forgetful = await (await person()).newPage()
   await forgetful.goto(origin + '/sign-in')
   await forgetful.getByRole('link', { name: 'Forgot your password?' }).click()
+  await forgetful.getByRole('heading', { name: 'Forgot your password?' }).waitFor()
   await forgetful.getByLabel('Email').fill('bob@example.com')
   await forgetful.getByRole('button', { name: 'Send a link' }).click()
   await forgetful.getByText('a link is on its way').waitFor()
