@@ -187,6 +187,8 @@ type Fleet struct {
 	listed  time.Time     // when the engine was asked last; of the loop alone
 	readied atomic.Uint64 // counts tenants that became ready, see project.compare
 
+	admission sync.Mutex // of those that are to run, see Fleet.admit
+
 	mu       sync.RWMutex
 	projects map[string]*project
 }

@@ -88,6 +88,33 @@ func TestWhoMayNotBeWoken(t *testing.T) {
 	}
 }
 
+func TestWhoIsWokenAtOnceSharesTheQuota(t *testing.T) {
+	t.Parallel()
+	const quota, all = 2, 20
+	w := newWorld(t)
+	for i := range all {
+		w.add(fmt.Sprint("p", i), Asleep)
+	}
+	full := errors.New("quota")
+	f := w.platform(func(c *Config) {
+		c.MayWake = func(_ context.Context, _ Project, running int) error {
+			time.Sleep(time.Millisecond) // as long as a look at the registry takes
+			if running >= quota {
+				return full
+			}
+			return nil
+		}
+	})
+	var callers sync.WaitGroup
+	for i := range all {
+		callers.Go(func() { _, _ = f.Wake(context.Background(), fmt.Sprint("p", i)) })
+	}
+	callers.Wait()
+	if running := f.Running("o"); running != quota {
+		t.Errorf("%d run, want %d", running, quota)
+	}
+}
+
 func TestIdleSleeps(t *testing.T) {
 	t.Parallel()
 	type step struct {

@@ -125,16 +125,7 @@ func (f *Fleet) run(ctx context.Context, p *project) error {
 		return err
 	}
 	defer p.work.Unlock()
-	p.mu.Lock()
-	info := p.Project
-	p.mu.Unlock()
-	if info.Want == Asleep {
-		if err := f.cfg.MayWake(ctx, info, f.Running(info.Organization)); err != nil {
-			return err
-		}
-	}
-	// Stored before anything is done: a tenant that runs and should not is stopped.
-	if err := f.setState(ctx, p, State{Want: Awake}, mayRun); err != nil {
+	if err := f.admit(ctx, p); err != nil {
 		return err
 	}
 	if err := f.starts.Acquire(ctx, 1); err != nil {
@@ -153,6 +144,23 @@ func (f *Fleet) run(ctx context.Context, p *project) error {
 	f.ready(p, status.URL)
 	f.publish(p)
 	return nil
+}
+
+// admit wants the project to run, if it may. One at a time: of two that are woken
+// at once only one may take its organization's last place.
+func (f *Fleet) admit(ctx context.Context, p *project) error {
+	f.admission.Lock()
+	defer f.admission.Unlock()
+	p.mu.Lock()
+	info := p.Project
+	p.mu.Unlock()
+	if info.Want == Asleep {
+		if err := f.cfg.MayWake(ctx, info, f.Running(info.Organization)); err != nil {
+			return err
+		}
+	}
+	// Stored before anything is done: a tenant that runs and should not is stopped.
+	return f.setState(ctx, p, State{Want: Awake}, mayRun)
 }
 
 // mayRun refuses to run what should not.
