@@ -212,7 +212,7 @@ type project struct {
 type awake struct {
 	number    uint64    // of Fleet.readied
 	used      time.Time // last, as far as routers and the tenant have told
-	open      int
+	openUntil time.Time // as long as a router's word holds that requests are open
 	askAt     time.Time // not before: whether it may sleep
 	healthAt  time.Time
 	collectAt time.Time

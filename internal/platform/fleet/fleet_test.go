@@ -121,33 +121,36 @@ func TestIdleSleeps(t *testing.T) {
 		name   string
 		after  time.Duration
 		answer func(now time.Time) Answer
-		open   int
+		open   int // as a router told at first
+		still  int // and tells again
 		want   Want
 		asked  int
 	}
 	idle := func(now time.Time) Answer { return Answer{IdleSince: now.Add(-time.Hour), Synced: true} }
 	for _, c := range []step{
-		{"used a moment ago", time.Minute, idle, 0, Awake, 0},
-		{"idle", 20 * time.Minute, idle, 0, Asleep, 1},
-		{"a stream is open", 20 * time.Minute, idle, 1, Awake, 0},
+		{"used a moment ago", time.Minute, idle, 0, 0, Awake, 0},
+		{"idle", 20 * time.Minute, idle, 0, 0, Asleep, 1},
+		{"a stream is open", 20 * time.Minute, idle, 1, 1, Awake, 0},
+		{"a stream was open, and its router is gone", 20 * time.Minute, idle, 1, 0, Asleep, 1},
+		{"a router counts below nothing", 20 * time.Minute, idle, -1, -1, Asleep, 1},
 		{"used past the router", 20 * time.Minute, func(now time.Time) Answer {
 			return Answer{IdleSince: now.Add(-time.Minute), Synced: true}
-		}, 0, Awake, 1},
+		}, 0, 0, Awake, 1},
 		{"a backup is open", 20 * time.Minute, func(now time.Time) Answer {
 			a := idle(now)
 			a.Busy = "1 backup"
 			return a
-		}, 0, Awake, 1},
+		}, 0, 0, Awake, 1},
 		{"not synced", 20 * time.Minute, func(now time.Time) Answer {
 			a := idle(now)
 			a.Synced = false
 			return a
-		}, 0, Awake, 1},
+		}, 0, 0, Awake, 1},
 		{"due in half a minute", 20 * time.Minute, func(now time.Time) Answer {
 			a := idle(now)
 			a.Due = now.Add(30 * time.Second)
 			return a
-		}, 0, Awake, 1},
+		}, 0, 0, Awake, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -157,8 +160,12 @@ func TestIdleSleeps(t *testing.T) {
 			if _, err := f.Wake(context.Background(), "a"); err != nil {
 				t.Fatal(err)
 			}
-			f.Used("a", w.clock(), c.open)
+			began := w.clock()
+			f.Used("a", began, c.open)
 			w.pass(c.after)
+			if c.still != 0 {
+				f.Used("a", began, c.still)
+			}
 			answer := c.answer(w.clock())
 			w.set(func() { w.answer = answer })
 			f.mustPass(t)

@@ -228,7 +228,7 @@ func (f *Fleet) takeApart(ctx context.Context, p *project, over bool) error {
 func (f *Fleet) nextAwake(p *project, now time.Time) func(context.Context) error {
 	a, url := p.awake, p.url
 	switch {
-	case f.cfg.IdleAfter > 0 && a.open == 0 && now.Sub(a.used) >= f.cfg.IdleAfter && !now.Before(a.askAt):
+	case f.cfg.IdleAfter > 0 && !now.Before(a.openUntil) && now.Sub(a.used) >= f.cfg.IdleAfter && !now.Before(a.askAt):
 		a.askAt = now.Add(askTimeout) // not twice at once
 		return func(ctx context.Context) error { return f.maySleep(ctx, p, url) }
 	case !now.Before(a.collectAt):
