@@ -164,8 +164,10 @@ type Config struct {
 	// (default 30 s; negative for engines where asking keeps it awake).
 	HealthInterval time.Duration
 
-	// Starts bounds how many tenants start at once (default 8).
-	Starts int
+	// Starts bounds how many tenants start at once (default 8). One that has not
+	// become ready within StartBurst (default 15 s) counts no more.
+	Starts     int
+	StartBurst time.Duration
 
 	// WaitReady waits for a started tenant (default driver.WaitReady).
 	WaitReady func(ctx context.Context, d driver.Driver, id string) (driver.Status, error)
@@ -240,6 +242,7 @@ func defaults(cfg *Config) {
 	fill(&cfg.DueLead, 10*time.Second)
 	fill(&cfg.Grace, 7*24*time.Hour)
 	fill(&cfg.StartTimeout, 10*time.Minute)
+	fill(&cfg.StartBurst, 15*time.Second)
 	fill(&cfg.Interval, 2*time.Second)
 	fill(&cfg.ListInterval, cfg.Interval)
 	fill(&cfg.HealthInterval, 30*time.Second)

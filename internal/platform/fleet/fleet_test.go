@@ -67,6 +67,35 @@ func TestStartsAreBounded(t *testing.T) {
 	}
 }
 
+func TestStartsThatHangKeepNobodyElse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ready := engine{w}.ready
+	f := w.platform(func(c *Config) {
+		c.Starts, c.StartBurst = 1, 10*time.Millisecond
+		c.WaitReady = func(ctx context.Context, d driver.Driver, id string) (driver.Status, error) {
+			if id == "hangs" {
+				<-ctx.Done()
+				return driver.Status{}, ctx.Err()
+			}
+			return ready(ctx, d, id)
+		}
+	})
+	for _, id := range []string{"hangs", "other"} {
+		w.add(id, Asleep)
+		f.Add(w.project(id))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	go func() { _, _ = f.Wake(ctx, "hangs") }()
+	for w.started("hangs") == 0 && ctx.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := f.Wake(ctx, "other"); err != nil {
+		t.Errorf("the other: %v", err)
+	}
+}
+
 func TestWhoMayNotBeWoken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/picobase/picobase/internal/platform/driver"
@@ -131,8 +132,13 @@ func (f *Fleet) run(ctx context.Context, p *project) error {
 	if err := f.starts.Acquire(ctx, 1); err != nil {
 		return err
 	}
+	// One that takes its time, at a large restore or because it hangs, must not keep
+	// the others from starting.
+	release := sync.OnceFunc(func() { f.starts.Release(1) })
+	slow := time.AfterFunc(f.cfg.StartBurst, release)
 	status, err := f.bringUp(ctx, p)
-	f.starts.Release(1)
+	slow.Stop()
+	release()
 	if err != nil {
 		return f.failed(p, err)
 	}
