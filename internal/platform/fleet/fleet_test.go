@@ -284,6 +284,43 @@ func TestACrashIsMendedAtOnceAndALoopIsParked(t *testing.T) {
 	}
 }
 
+func TestAnEngineThatFailsParksNobody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.add("a", Asleep)
+	full := true
+	tries := 0
+	f := w.platform(func(c *Config) {
+		c.Spec = func(_ context.Context, id string) (driver.Spec, error) {
+			tries++
+			if full {
+				return driver.Spec{}, errors.New("the disk is full")
+			}
+			return driver.Spec{ID: id}, nil
+		}
+	})
+	var later *LaterError
+	if _, err := f.Wake(context.Background(), "a"); !errors.As(err, &later) {
+		t.Errorf("a wake: %v", err)
+	}
+	for range 300 {
+		f.mustPass(t)
+		w.pass(time.Second)
+	}
+	if w.want("a") != Awake || w.incidents()["a down"] == "" {
+		t.Errorf("it is %s, incidents %v", w.want("a"), w.incidents())
+	}
+	if tries > 12 {
+		t.Errorf("tried %d times in 5 minutes", tries)
+	}
+	full = false
+	w.pass(longestWait)
+	f.mustPass(t)
+	if f.routeState("a") != "running" || len(w.incidents()) != 0 {
+		t.Errorf("its route is %s, incidents %v", f.routeState("a"), w.incidents())
+	}
+}
+
 func TestARouterThatCannotReachItHasItLookedAt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

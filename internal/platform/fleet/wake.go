@@ -147,6 +147,9 @@ func (f *Fleet) run(ctx context.Context, p *project) error {
 	if err := mayRun(p.Want); err != nil {
 		return err // it was stopped meanwhile: who did that waits for p.work
 	}
+	if p.failures != nil {
+		p.failures.pause = 0
+	}
 	f.ready(p, status.URL)
 	f.publish(p)
 	return nil
@@ -233,6 +236,15 @@ func (f *Fleet) failed(p *project, err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		f.cfg.Report(p.ID, Down, "It does not become ready: "+err.Error())
 		return &LaterError{After: time.Second, Err: err}
+	case !errors.Is(err, driver.ErrCrashed):
+		// The engine failed, or we did: a full disk must not park whoever is woken, for
+		// nobody would start them again.
+		f.cfg.Report(p.ID, Down, "It cannot be started: "+err.Error())
+		p.mu.Lock()
+		p.failures = p.failures.slower(f.cfg.Now())
+		wait := p.failures.pause
+		p.mu.Unlock()
+		return &LaterError{After: wait, Err: err}
 	}
 	return f.crashed(p, err)
 }
