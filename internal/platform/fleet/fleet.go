@@ -206,6 +206,7 @@ type project struct {
 	attempt  *attempt
 	awake    *awake
 	failures *failures
+	dueAgain time.Time // not before: it was woken because it is due
 
 	created uint64 // what the engine was told last, see fingerprint; under work
 }

@@ -242,6 +242,35 @@ func TestDueTenantsAreWoken(t *testing.T) {
 	}
 }
 
+func TestADueTenantThatMayNotWakeIsNotTriedAllTheTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.add("a", Asleep)
+	p := w.project("a")
+	p.Due = w.clock()
+	w.set(func() { w.projects["a"] = p })
+	tries, full := 0, true
+	f := w.platform(func(c *Config) {
+		c.MayWake = func(context.Context, Project, int) error {
+			if tries++; full {
+				return errors.New("quota")
+			}
+			return nil
+		}
+	})
+	for range 60 {
+		f.mustPass(t)
+		w.pass(2 * time.Second)
+	}
+	if tries < 2 || tries > 3 {
+		t.Errorf("tried %d times in 2 minutes", tries)
+	}
+	full = false
+	if _, err := f.Wake(context.Background(), "a"); err != nil {
+		t.Errorf("its people must wait: %v", err)
+	}
+}
+
 func TestACrashIsMendedAtOnceAndALoopIsParked(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -102,7 +102,8 @@ func (f *Fleet) next(p *project, o observation) func(context.Context) error {
 		if alive(o.State) {
 			break
 		}
-		if !p.Due.IsZero() && !now.Before(p.Due.Add(-f.cfg.DueLead)) && p.attempt == nil && p.failures.wait(now) == 0 {
+		if !p.Due.IsZero() && !now.Before(p.Due.Add(-f.cfg.DueLead)) && !now.Before(p.dueAgain) && p.attempt == nil && p.failures.wait(now) == 0 {
+			p.dueAgain = now.Add(dueRetry)
 			return func(context.Context) error { return f.wakeAlone(p) }
 		}
 		return nil
@@ -130,6 +131,10 @@ func (f *Fleet) next(p *project, o observation) func(context.Context) error {
 func alive(s driver.State) bool {
 	return s == driver.Running || s == driver.Starting || s == driver.Stopping
 }
+
+// dueRetry is the time until a due project is woken again that was refused, for its
+// organization's quota for example. Its people may wake it at any time.
+const dueRetry = time.Minute
 
 // wakeAlone starts a project that nobody waits for, and waits for it.
 func (f *Fleet) wakeAlone(p *project) error {
