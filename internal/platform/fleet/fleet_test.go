@@ -571,6 +571,38 @@ func TestDelete(t *testing.T) {
 	}
 }
 
+// What is taken apart half is not given back: it would begin anew, empty.
+func TestNobodyGetsBackWhatIsBeingPurged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.add("a", Asleep)
+	away := true
+	f := w.platform(func(c *Config) {
+		c.Purge = func(context.Context, string) error {
+			if away {
+				return errors.New("the bucket is away")
+			}
+			return nil
+		}
+	})
+	if err := errors.Join(f.StartProject(context.Background(), "a"), f.Delete(context.Background(), "a")); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(7 * 24 * time.Hour)
+	f.mustPass(t)
+	if w.state("a") != "" || len(w.projects) != 1 {
+		t.Fatalf("it is not half taken apart: %q %v", w.state("a"), w.projects)
+	}
+	if err := f.Undelete(context.Background(), "a"); !errors.Is(err, ErrGone) || w.want("a") != Deleted {
+		t.Errorf("given back: %v, it is %s", err, w.want("a"))
+	}
+	away = false
+	f.mustPass(t)
+	if len(w.projects) != 0 {
+		t.Errorf("left: %v", w.projects)
+	}
+}
+
 // TestKilledAnywhere kills the platform before and after each of its steps in the
 // life of a project, and lets another one go on.
 func TestKilledAnywhere(t *testing.T) {

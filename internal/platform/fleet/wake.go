@@ -23,6 +23,7 @@ var (
 	ErrOff     = errors.New("the project is stopped")
 	ErrParked  = errors.New("the project cannot start")
 	ErrDeleted = errors.New("the project is deleted")
+	ErrGone    = errors.New("the project cannot be had back any more")
 )
 
 // LaterError says that the project cannot be woken yet.
