@@ -196,6 +196,7 @@ func New(cfg Config) (*Platform, error) {
 	}
 	p.buildFleet()
 	p.bindSignUp()
+	p.bindTokenEnd()
 	p.bindServe()
 	p.bindTerminate()
 	return p, nil
