@@ -67,17 +67,22 @@ type recordView struct {
 	Value string `json:"value"`
 }
 
-func (p *Platform) domainView(record *core.Record, project string) domainView {
+func (p *Platform) domainView(record *core.Record) domainView {
 	name := record.GetString("name")
 	return domainView{
 		ID: record.Id, Name: name, Status: record.GetString("status"), Message: record.GetString("message"),
 		Checked: record.GetDateTime("checked").String(), Verified: record.GetDateTime("verified").String(),
 		Records: []recordView{
 			{"TXT", challengeName(name), record.GetString("token")},
-			{"CNAME", name, p.hostOf(project)},
+			{"CNAME", name, p.proofHost(record.GetString("project"))},
 		},
 	}
 }
+
+// proofHost is what a domain's CNAME names to be the project's. It is made of the id,
+// which is nobody else's for ever: a name is free again after a rename, and whoever
+// took it would have the domains that still point at it.
+func (p *Platform) proofHost(project string) string { return p.hostOf(project) }
 
 func challengeName(domain string) string { return "_picobase." + domain }
 
@@ -108,7 +113,7 @@ func (p *Platform) listDomains(e *core.RequestEvent) error {
 	}
 	items := []domainView{}
 	for _, record := range records {
-		items = append(items, p.domainView(record, project.GetString("name")))
+		items = append(items, p.domainView(record))
 	}
 	return e.JSON(http.StatusOK, map[string]any{"items": items})
 }
@@ -158,7 +163,7 @@ func (p *Platform) addDomain(e *core.RequestEvent) error {
 	if err != nil {
 		return httpapi.Failure(err)
 	}
-	return e.JSON(http.StatusCreated, p.domainView(record, project.GetString("name")))
+	return e.JSON(http.StatusCreated, p.domainView(record))
 }
 
 // domain returns the domain in the path.
@@ -182,7 +187,7 @@ func (p *Platform) verifyDomain(e *core.RequestEvent) error {
 	if err := p.check(e.Request.Context(), e, record, project); err != nil {
 		return httpapi.Failure(err)
 	}
-	return e.JSON(http.StatusOK, p.domainView(record, project.GetString("name")))
+	return e.JSON(http.StatusOK, p.domainView(record))
 }
 
 func (p *Platform) removeDomain(e *core.RequestEvent) error {
@@ -214,7 +219,7 @@ func (p *Platform) check(ctx context.Context, e *core.RequestEvent, record, proj
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	name := record.GetString("name")
-	problem := p.proof(ctx, name, record.GetString("token"), p.hostOf(project.GetString("name")))
+	problem := p.proof(ctx, name, record.GetString("token"), p.proofHost(project.Id))
 	record.Set("checked", p.cfg.Now())
 	if problem != "" {
 		// One that is verified stays: a DNS server that is away for a moment must not
