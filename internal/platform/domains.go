@@ -17,6 +17,7 @@ import (
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/router"
 	"golang.org/x/net/idna"
+	"golang.org/x/sync/errgroup"
 )
 
 // Resolver looks up records by which a domain is verified.
@@ -40,6 +41,7 @@ const (
 	domainPatience = 72 * time.Hour
 
 	lookupTimeout = 10 * time.Second
+	lookupsAtOnce = 16
 	maxDomains    = 50
 )
 
@@ -301,17 +303,30 @@ func (p *Platform) checkDomains(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, record := range records {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		project, err := p.App.FindRecordById(schema.Projects, record.GetString("project"))
-		if err != nil {
-			return err
-		}
-		if err := p.check(ctx, nil, record, project); err != nil {
-			return err
-		}
+	// Many at once and each for itself: one whose DNS does not answer, or that is
+	// removed meanwhile, must not keep the others.
+	var group errgroup.Group
+	group.SetLimit(lookupsAtOnce)
+	problems := make([]error, len(records))
+	for i, record := range records {
+		group.Go(func() error {
+			problems[i] = p.checkOne(ctx, record)
+			return nil
+		})
+	}
+	return errors.Join(group.Wait(), errors.Join(problems...))
+}
+
+func (p *Platform) checkOne(ctx context.Context, record *core.Record) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	project, err := p.App.FindRecordById(schema.Projects, record.GetString("project"))
+	if err == nil {
+		err = p.check(ctx, nil, record, project)
+	}
+	if err != nil {
+		return fmt.Errorf("domain %s: %w", record.GetString("name"), err)
 	}
 	return nil
 }
