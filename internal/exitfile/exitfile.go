@@ -8,9 +8,11 @@
 package exitfile
 
 import (
+	"io"
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // Env names the variable with the path of the file.
@@ -25,13 +27,37 @@ func Write(path string, code int) {
 	}
 }
 
+// maxLength is that of a code and its end, and one more to know a longer file.
+const maxLength = 5
+
 // Read returns the code that was left at path. It reports false when there is
 // none, as after a process that was killed.
 func Read(path string) (code int, ok bool) {
-	content, err := os.ReadFile(path)
+	content, err := readRegular(path)
 	if err != nil || !strings.HasSuffix(string(content), "\n") {
 		return 0, false
 	}
 	code, err = strconv.Atoi(strings.TrimSpace(string(content)))
 	return code, err == nil && code >= 0 && code <= 255
+}
+
+// readRegular reads the begin of a file that is one. The folder is the writer's:
+// who reads a link follows it to anywhere, and who opens a pipe waits for ever.
+func readRegular(path string) ([]byte, error) {
+	before, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !before.Mode().IsRegular() {
+		return nil, os.ErrInvalid
+	}
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	if now, err := file.Stat(); err != nil || !os.SameFile(before, now) {
+		return nil, os.ErrInvalid
+	}
+	return io.ReadAll(io.LimitReader(file, maxLength))
 }

@@ -3,7 +3,10 @@ package exitfile
 import (
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 func TestWriteAndRead(t *testing.T) {
@@ -25,6 +28,38 @@ func TestWriteAndRead(t *testing.T) {
 		}
 		if got, ok := Read(path); ok {
 			t.Errorf("%q was read as %d", content, got)
+		}
+	}
+}
+
+// The folder is a tenant's, and the reader may be root.
+func TestReadTouchesNothingButAFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	secret, link, pipe, long := filepath.Join(dir, "secret"), filepath.Join(dir, "link"), filepath.Join(dir, "pipe"), filepath.Join(dir, "long")
+	Write(secret, 7)
+	if err := os.Symlink(secret, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(long, []byte(strings.Repeat("0", 1<<20)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{link, pipe, long, dir} {
+		read := make(chan bool, 1)
+		go func() {
+			_, ok := Read(path)
+			read <- ok
+		}()
+		select {
+		case ok := <-read:
+			if ok {
+				t.Errorf("%s was read as a code", filepath.Base(path))
+			}
+		case <-time.After(5 * time.Second):
+			t.Errorf("reading %s does not end", filepath.Base(path))
 		}
 	}
 }

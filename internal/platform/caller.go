@@ -105,6 +105,10 @@ func (p *Platform) loadToken(e *core.RequestEvent) error {
 	if expires := record.GetDateTime("expires"); !expires.IsZero() && !now.Before(expires.Time()) {
 		return httpapi.Error(errTokenInvalid)
 	}
+	// Wherever the request goes: not all that changes something is behind requireCaller.
+	if e.Request.Method != http.MethodGet && e.Request.Method != http.MethodHead && !slices.Contains(record.GetStringSlice("scopes"), "write") {
+		return httpapi.Error(errTokenReadOnly)
+	}
 	user, err := p.App.FindRecordById(schema.Users, record.GetString("user"))
 	if err != nil {
 		return httpapi.Failure(or(err, errTokenInvalid))
@@ -128,11 +132,6 @@ func (p *Platform) requireCaller(e *core.RequestEvent) error {
 			return httpapi.Error(errSignIn.WithMessage("This token is not valid here, or has expired. Sign in again."))
 		}
 		return httpapi.Error(errSignIn)
-	}
-	if record, ok := e.Get(tokenKey).(*core.Record); ok && e.Request.Method != http.MethodGet && e.Request.Method != http.MethodHead {
-		if !slices.Contains(record.GetStringSlice("scopes"), "write") {
-			return httpapi.Error(errTokenReadOnly)
-		}
 	}
 	e.Response.Header().Set("Cache-Control", "no-store")
 	return e.Next()

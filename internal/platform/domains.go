@@ -17,6 +17,7 @@ import (
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/router"
 	"golang.org/x/net/idna"
+	"golang.org/x/sync/errgroup"
 )
 
 // Resolver looks up records by which a domain is verified.
@@ -40,6 +41,7 @@ const (
 	domainPatience = 72 * time.Hour
 
 	lookupTimeout = 10 * time.Second
+	lookupsAtOnce = 16
 	maxDomains    = 50
 )
 
@@ -67,17 +69,22 @@ type recordView struct {
 	Value string `json:"value"`
 }
 
-func (p *Platform) domainView(record *core.Record, project string) domainView {
+func (p *Platform) domainView(record *core.Record) domainView {
 	name := record.GetString("name")
 	return domainView{
 		ID: record.Id, Name: name, Status: record.GetString("status"), Message: record.GetString("message"),
 		Checked: record.GetDateTime("checked").String(), Verified: record.GetDateTime("verified").String(),
 		Records: []recordView{
 			{"TXT", challengeName(name), record.GetString("token")},
-			{"CNAME", name, p.hostOf(project)},
+			{"CNAME", name, p.proofHost(record.GetString("project"))},
 		},
 	}
 }
+
+// proofHost is what a domain's CNAME names to be the project's. It is made of the id,
+// which is nobody else's for ever: a name is free again after a rename, and whoever
+// took it would have the domains that still point at it.
+func (p *Platform) proofHost(project string) string { return p.hostOf(project) }
 
 func challengeName(domain string) string { return "_picobase." + domain }
 
@@ -108,7 +115,7 @@ func (p *Platform) listDomains(e *core.RequestEvent) error {
 	}
 	items := []domainView{}
 	for _, record := range records {
-		items = append(items, p.domainView(record, project.GetString("name")))
+		items = append(items, p.domainView(record))
 	}
 	return e.JSON(http.StatusOK, map[string]any{"items": items})
 }
@@ -158,7 +165,7 @@ func (p *Platform) addDomain(e *core.RequestEvent) error {
 	if err != nil {
 		return httpapi.Failure(err)
 	}
-	return e.JSON(http.StatusCreated, p.domainView(record, project.GetString("name")))
+	return e.JSON(http.StatusCreated, p.domainView(record))
 }
 
 // domain returns the domain in the path.
@@ -182,7 +189,7 @@ func (p *Platform) verifyDomain(e *core.RequestEvent) error {
 	if err := p.check(e.Request.Context(), e, record, project); err != nil {
 		return httpapi.Failure(err)
 	}
-	return e.JSON(http.StatusOK, p.domainView(record, project.GetString("name")))
+	return e.JSON(http.StatusOK, p.domainView(record))
 }
 
 func (p *Platform) removeDomain(e *core.RequestEvent) error {
@@ -214,7 +221,7 @@ func (p *Platform) check(ctx context.Context, e *core.RequestEvent, record, proj
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	name := record.GetString("name")
-	problem := p.proof(ctx, name, record.GetString("token"), p.hostOf(project.GetString("name")))
+	problem := p.proof(ctx, name, record.GetString("token"), p.proofHost(project.Id))
 	record.Set("checked", p.cfg.Now())
 	if problem != "" {
 		// One that is verified stays: a DNS server that is away for a moment must not
@@ -296,17 +303,30 @@ func (p *Platform) checkDomains(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, record := range records {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		project, err := p.App.FindRecordById(schema.Projects, record.GetString("project"))
-		if err != nil {
-			return err
-		}
-		if err := p.check(ctx, nil, record, project); err != nil {
-			return err
-		}
+	// Many at once and each for itself: one whose DNS does not answer, or that is
+	// removed meanwhile, must not keep the others.
+	var group errgroup.Group
+	group.SetLimit(lookupsAtOnce)
+	problems := make([]error, len(records))
+	for i, record := range records {
+		group.Go(func() error {
+			problems[i] = p.checkOne(ctx, record)
+			return nil
+		})
+	}
+	return errors.Join(group.Wait(), errors.Join(problems...))
+}
+
+func (p *Platform) checkOne(ctx context.Context, record *core.Record) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	project, err := p.App.FindRecordById(schema.Projects, record.GetString("project"))
+	if err == nil {
+		err = p.check(ctx, nil, record, project)
+	}
+	if err != nil {
+		return fmt.Errorf("domain %s: %w", record.GetString("name"), err)
 	}
 	return nil
 }

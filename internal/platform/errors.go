@@ -44,6 +44,7 @@ var (
 	errProjectStopped  = apierr.New(http.StatusServiceUnavailable, "project_stopped", "This project is stopped. Its owner can start it.").WithRetryAfter(time.Minute)
 	errProjectParked   = apierr.New(http.StatusServiceUnavailable, "project_parked", "This project goes on crashing and is not started by itself any more. See its message and logs, then start it.").WithRetryAfter(time.Minute)
 	errProjectDeleted  = apierr.New(http.StatusConflict, "project_deleted", "This project is deleted. Undelete it first.")
+	errProjectGone     = apierr.New(http.StatusGone, "project_gone", "The time is over within which this project could be had back.")
 	errProjectStarting = apierr.New(http.StatusServiceUnavailable, "project_starting", "The project does not run yet; try again in a moment.").WithRetryAfter(time.Second)
 	errQuota           = apierr.New(http.StatusForbidden, "quota_exceeded", "The organization's quota is used up.")
 
@@ -76,6 +77,8 @@ func fleetError(err error) *apierr.Error {
 		return errProjectParked.WithCause(err)
 	case errors.Is(err, fleet.ErrDeleted):
 		return errProjectDeleted
+	case errors.Is(err, fleet.ErrGone):
+		return errProjectGone
 	case errors.As(err, &later):
 		return errProjectStarting.WithRetryAfter(later.After).WithCause(err)
 	case errors.Is(err, driver.ErrBusy), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

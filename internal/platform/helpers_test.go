@@ -28,6 +28,8 @@ type engine struct {
 	running map[string]*httptest.Server
 	idle    time.Time
 	disk    string // status of the disk check
+	usage   string // what tenants say of it, if not the usual
+	metrics string
 }
 
 func newEngine() *engine {
@@ -75,9 +77,15 @@ func (d *engine) tenant(spec driver.Spec) http.Handler {
 		return fmt.Sprintf(`{"due":null,"reason":"","idleSince":%q,"busy":[],"synced":true}`, d.idle.Format(time.RFC3339))
 	})
 	answer("/api/v1/usage", func() string {
+		if d.usage != "" {
+			return d.usage
+		}
 		return fmt.Sprintf(`{"items":[{"time":%q,"requests":7,"errors":1,"bytesIn":2,"bytesOut":3}]}`, time.Now().UTC().Format("2006-01-02T00:00:00Z"))
 	})
 	answer("/metrics", func() string {
+		if d.metrics != "" {
+			return d.metrics
+		}
 		return "picobase_db_size_bytes{db=\"data\"} 1000\npicobase_db_size_bytes{db=\"auxiliary\"} 24\n"
 	})
 	answer("/api/v1/health", func() string {

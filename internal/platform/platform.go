@@ -44,6 +44,7 @@ import (
 	"github.com/pocketbase/pocketbase/tools/hook"
 	"github.com/pocketbase/pocketbase/tools/router"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
 )
 
 // The middlewares that the platform adds, by PocketBase's priorities.
@@ -151,6 +152,9 @@ type Platform struct {
 	devices *devices
 	alerts  *worker.Worker
 	domains *worker.Worker
+
+	undeletes *semaphore.Weighted
+
 	bucket  objectstore.Store // nil without one
 	hooks   http.RoundTripper // for webhooks
 	host    string            // of PublicURL, with the port
@@ -177,7 +181,7 @@ func New(cfg Config) (*Platform, error) {
 	if cfg.Resolver == nil {
 		cfg.Resolver = net.DefaultResolver
 	}
-	p := &Platform{cfg: cfg, routes: feed.New(), devices: newDevices(cfg.Now), hooks: guard.Transport(func() []string { return cfg.Webhook.AllowedPrivateHosts })}
+	p := &Platform{cfg: cfg, routes: feed.New(), devices: newDevices(cfg.Now), undeletes: semaphore.NewWeighted(1), hooks: guard.Transport(func() []string { return cfg.Webhook.AllowedPrivateHosts })}
 	p.life, p.end = context.WithCancel(context.Background())
 	var err error
 	if p.scheme, p.host, err = checkDomain(cfg.BaseDomain, cfg.PublicURL); err != nil {
@@ -198,6 +202,7 @@ func New(cfg Config) (*Platform, error) {
 	}
 	p.buildFleet()
 	p.bindSignUp()
+	p.bindTokenEnd()
 	p.bindServe()
 	p.bindTerminate()
 	return p, nil

@@ -449,7 +449,12 @@ func TestDomains(t *testing.T) {
 		t.Errorf("it was taken down: %s", a.text)
 	}
 	// The domain is sold: who controls it now has it.
+	// Not by a CNAME of a name that may have been another project's before.
 	f.dns.cname[name] = "trap.example.com."
+	if a := verify(trap, claim.str("id"), eve); a.str("status") != "pending" {
+		t.Errorf("a name proves: %s", a.text)
+	}
+	f.dns.cname[name] = trap + ".example.com."
 	if a := verify(trap, claim.str("id"), eve); a.str("status") != "verified" || hosts(trap) != "trap.example.com "+name || hosts(shop) != "shop.example.com" {
 		t.Errorf("%s, routed %s and %s", a.text, hosts(trap), hosts(shop))
 	}

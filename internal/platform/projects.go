@@ -294,6 +294,11 @@ func (p *Platform) deleteProject(e *core.RequestEvent) error {
 
 func (p *Platform) undeleteProject(e *core.RequestEvent) error {
 	return p.lifecycle(admin, "project.undeleted", func(ctx context.Context, id string) error {
+		// One at a time, so that those at once do not all take the last place.
+		if err := p.undeletes.Acquire(ctx, 1); err != nil {
+			return err
+		}
+		defer p.undeletes.Release(1)
 		view, _ := p.fleet.View(id)
 		if view.Want == fleet.Deleted {
 			if err := p.mayCreate(p.App, view.Organization); err != nil {

@@ -3,12 +3,14 @@ package platform
 import (
 	"github.com/picobase/picobase/internal/httpapi"
 	"github.com/picobase/picobase/internal/platform/schema"
+	"github.com/pocketbase/dbx"
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/hook"
 )
 
-// bindSignUp decides who may make an account by PocketBase's own API (a
-// first sign-in by OAuth2 comes here too), and gives whoever does an organization. People who are invited come another way, see accept.
+// bindSignUp decides who may make an account by PocketBase's own API (a first
+// sign-in by OAuth2 comes here too), and gives whoever does an organization. People
+// who are invited come another way, see accept.
 func (p *Platform) bindSignUp() {
 	p.App.OnRecordCreateRequest(schema.Users).Bind(&hook.Handler[*core.RecordRequestEvent]{
 		Id: "picoPlatformSignUp",
@@ -17,6 +19,24 @@ func (p *Platform) bindSignUp() {
 				return httpapi.Error(errSignUpClosed)
 			}
 			return p.withOrganization(&e.App, e.Record, e.Next)
+		},
+	})
+}
+
+// bindTokenEnd lets personal access tokens end with the sessions of their person.
+// PocketBase ends those when the password or the address changes, which is what
+// people do who have lost control of an account, or taken it back from somebody who
+// made it before them.
+func (p *Platform) bindTokenEnd() {
+	p.App.OnRecordUpdateExecute(schema.Users).Bind(&hook.Handler[*core.RecordEvent]{
+		Id: "picoPlatformTokenEnd",
+		Func: func(e *core.RecordEvent) error {
+			before := e.Record.Original().TokenKey()
+			if err := e.Next(); err != nil || e.Record.TokenKey() == before {
+				return err
+			}
+			_, err := e.App.NonconcurrentDB().Delete(schema.Tokens, dbx.HashExp{"user": e.Record.Id}).Execute()
+			return err
 		},
 	})
 }

@@ -2,6 +2,7 @@ package platform
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,10 +78,9 @@ func (p *Platform) createToken(e *core.RequestEvent) error {
 	if in.Scopes == nil {
 		in.Scopes = []string{"read", "write"}
 	}
-	for _, s := range in.Scopes {
-		if s != "read" && s != "write" {
-			return httpapi.Error(apierr.Invalid("scopes", "must be of read and write."))
-		}
+	// Whoever writes is answered what there is, so that every token reads.
+	if !slices.Contains(in.Scopes, "read") || slices.ContainsFunc(in.Scopes, func(s string) bool { return s != "read" && s != "write" }) || len(in.Scopes) > 2 {
+		return httpapi.Error(apierr.Invalid("scopes", "must be read, or read and write."))
 	}
 	var expires time.Time
 	if in.Expires != "" {

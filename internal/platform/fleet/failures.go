@@ -12,7 +12,8 @@ const (
 // failures are the recent crashes of a project. Nil is none.
 type failures struct {
 	at    []time.Time
-	retry time.Time // not before
+	retry time.Time     // not before
+	pause time.Duration // before retry, while it is not the tenant that fails
 }
 
 func (c *failures) add(now time.Time) *failures {
@@ -44,6 +45,17 @@ func (c *failures) until(at time.Time) *failures {
 	if c != nil {
 		next.at = c.at
 	}
+	return next
+}
+
+// slower waits twice as long as the last time, without counting a failure.
+func (c *failures) slower(now time.Time) *failures {
+	next := &failures{pause: time.Second}
+	if c != nil {
+		next.at = c.at
+		next.pause = min(max(2*c.pause, time.Second), longestWait)
+	}
+	next.retry = now.Add(next.pause)
 	return next
 }
 

@@ -164,8 +164,10 @@ type Config struct {
 	// (default 30 s; negative for engines where asking keeps it awake).
 	HealthInterval time.Duration
 
-	// Starts bounds how many tenants start at once (default 8).
-	Starts int
+	// Starts bounds how many tenants start at once (default 8). One that has not
+	// become ready within StartBurst (default 15 s) counts no more.
+	Starts     int
+	StartBurst time.Duration
 
 	// WaitReady waits for a started tenant (default driver.WaitReady).
 	WaitReady func(ctx context.Context, d driver.Driver, id string) (driver.Status, error)
@@ -184,11 +186,10 @@ type Fleet struct {
 	end  context.CancelFunc
 	back sync.WaitGroup
 
-	// admission is held from the look at how many run until one more is counted.
-	admission lock
-
 	listed  time.Time     // when the engine was asked last; of the loop alone
 	readied atomic.Uint64 // counts tenants that became ready, see project.compare
+
+	admission sync.Mutex // of those that are to run, see Fleet.admit
 
 	mu       sync.RWMutex
 	projects map[string]*project
@@ -205,6 +206,7 @@ type project struct {
 	attempt  *attempt
 	awake    *awake
 	failures *failures
+	dueAgain time.Time // not before: it was woken because it is due
 
 	created uint64 // what the engine was told last, see fingerprint; under work
 }
@@ -213,7 +215,7 @@ type project struct {
 type awake struct {
 	number    uint64    // of Fleet.readied
 	used      time.Time // last, as far as routers and the tenant have told
-	open      int
+	openUntil time.Time // as long as a router's word holds that requests are open
 	askAt     time.Time // not before: whether it may sleep
 	healthAt  time.Time
 	collectAt time.Time
@@ -224,7 +226,7 @@ type awake struct {
 // New returns a fleet that does nothing yet.
 func New(cfg Config) *Fleet {
 	defaults(&cfg)
-	f := &Fleet{cfg: cfg, starts: semaphore.NewWeighted(int64(cfg.Starts)), admission: newLock(), projects: map[string]*project{}}
+	f := &Fleet{cfg: cfg, starts: semaphore.NewWeighted(int64(cfg.Starts)), projects: map[string]*project{}}
 	f.life, f.end = context.WithCancel(context.Background())
 	f.loop = worker.New(cfg.Interval, f.turn, func(err error) {
 		cfg.Logger.Error("the fleet's state could not be compared", "error", err)
@@ -241,6 +243,7 @@ func defaults(cfg *Config) {
 	fill(&cfg.DueLead, 10*time.Second)
 	fill(&cfg.Grace, 7*24*time.Hour)
 	fill(&cfg.StartTimeout, 10*time.Minute)
+	fill(&cfg.StartBurst, 15*time.Second)
 	fill(&cfg.Interval, 2*time.Second)
 	fill(&cfg.ListInterval, cfg.Interval)
 	fill(&cfg.HealthInterval, 30*time.Second)

@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,6 +67,35 @@ func TestStartsAreBounded(t *testing.T) {
 	}
 }
 
+func TestStartsThatHangKeepNobodyElse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ready := engine{w}.ready
+	f := w.platform(func(c *Config) {
+		c.Starts, c.StartBurst = 1, 10*time.Millisecond
+		c.WaitReady = func(ctx context.Context, d driver.Driver, id string) (driver.Status, error) {
+			if id == "hangs" {
+				<-ctx.Done()
+				return driver.Status{}, ctx.Err()
+			}
+			return ready(ctx, d, id)
+		}
+	})
+	for _, id := range []string{"hangs", "other"} {
+		w.add(id, Asleep)
+		f.Add(w.project(id))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	go func() { _, _ = f.Wake(ctx, "hangs") }()
+	for w.started("hangs") == 0 && ctx.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := f.Wake(ctx, "other"); err != nil {
+		t.Errorf("the other: %v", err)
+	}
+}
+
 func TestWhoMayNotBeWoken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -89,40 +117,30 @@ func TestWhoMayNotBeWoken(t *testing.T) {
 	}
 }
 
-func TestWakesAtOnceDoNotExceedAQuota(t *testing.T) {
+func TestWhoIsWokenAtOnceSharesTheQuota(t *testing.T) {
 	t.Parallel()
-	const quota, projects = 3, 20
+	const quota, all = 2, 20
 	w := newWorld(t)
-	for i := range projects {
-		w.add(fmt.Sprintf("p%d", i), Asleep)
+	for i := range all {
+		w.add(fmt.Sprint("p", i), Asleep)
 	}
 	full := errors.New("quota")
 	f := w.platform(func(c *Config) {
 		c.MayWake = func(_ context.Context, _ Project, running int) error {
+			time.Sleep(time.Millisecond) // as long as a look at the registry takes
 			if running >= quota {
 				return full
 			}
-			runtime.Gosched()
 			return nil
 		}
 	})
-	var group sync.WaitGroup
-	var woken, refused atomic.Int64
-	for i := range projects {
-		group.Go(func() {
-			switch _, err := f.Wake(context.Background(), fmt.Sprintf("p%d", i)); {
-			case err == nil:
-				woken.Add(1)
-			case errors.Is(err, full):
-				refused.Add(1)
-			default:
-				t.Error(err)
-			}
-		})
+	var callers sync.WaitGroup
+	for i := range all {
+		callers.Go(func() { _, _ = f.Wake(context.Background(), fmt.Sprint("p", i)) })
 	}
-	group.Wait()
-	if woken.Load() != quota || refused.Load() != projects-quota {
-		t.Errorf("%d woken and %d refused, with a quota of %d", woken.Load(), refused.Load(), quota)
+	callers.Wait()
+	if running := f.Running("o"); running != quota {
+		t.Errorf("%d run, want %d", running, quota)
 	}
 }
 
@@ -132,33 +150,36 @@ func TestIdleSleeps(t *testing.T) {
 		name   string
 		after  time.Duration
 		answer func(now time.Time) Answer
-		open   int
+		open   int // as a router told at first
+		still  int // and tells again
 		want   Want
 		asked  int
 	}
 	idle := func(now time.Time) Answer { return Answer{IdleSince: now.Add(-time.Hour), Synced: true} }
 	for _, c := range []step{
-		{"used a moment ago", time.Minute, idle, 0, Awake, 0},
-		{"idle", 20 * time.Minute, idle, 0, Asleep, 1},
-		{"a stream is open", 20 * time.Minute, idle, 1, Awake, 0},
+		{"used a moment ago", time.Minute, idle, 0, 0, Awake, 0},
+		{"idle", 20 * time.Minute, idle, 0, 0, Asleep, 1},
+		{"a stream is open", 20 * time.Minute, idle, 1, 1, Awake, 0},
+		{"a stream was open, and its router is gone", 20 * time.Minute, idle, 1, 0, Asleep, 1},
+		{"a router counts below nothing", 20 * time.Minute, idle, -1, -1, Asleep, 1},
 		{"used past the router", 20 * time.Minute, func(now time.Time) Answer {
 			return Answer{IdleSince: now.Add(-time.Minute), Synced: true}
-		}, 0, Awake, 1},
+		}, 0, 0, Awake, 1},
 		{"a backup is open", 20 * time.Minute, func(now time.Time) Answer {
 			a := idle(now)
 			a.Busy = "1 backup"
 			return a
-		}, 0, Awake, 1},
+		}, 0, 0, Awake, 1},
 		{"not synced", 20 * time.Minute, func(now time.Time) Answer {
 			a := idle(now)
 			a.Synced = false
 			return a
-		}, 0, Awake, 1},
+		}, 0, 0, Awake, 1},
 		{"due in half a minute", 20 * time.Minute, func(now time.Time) Answer {
 			a := idle(now)
 			a.Due = now.Add(30 * time.Second)
 			return a
-		}, 0, Awake, 1},
+		}, 0, 0, Awake, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -168,8 +189,12 @@ func TestIdleSleeps(t *testing.T) {
 			if _, err := f.Wake(context.Background(), "a"); err != nil {
 				t.Fatal(err)
 			}
-			f.Used("a", w.clock(), c.open)
+			began := w.clock()
+			f.Used("a", began, c.open)
 			w.pass(c.after)
+			if c.still != 0 {
+				f.Used("a", began, c.still)
+			}
 			answer := c.answer(w.clock())
 			w.set(func() { w.answer = answer })
 			f.mustPass(t)
@@ -217,6 +242,35 @@ func TestDueTenantsAreWoken(t *testing.T) {
 	}
 }
 
+func TestADueTenantThatMayNotWakeIsNotTriedAllTheTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.add("a", Asleep)
+	p := w.project("a")
+	p.Due = w.clock()
+	w.set(func() { w.projects["a"] = p })
+	tries, full := 0, true
+	f := w.platform(func(c *Config) {
+		c.MayWake = func(context.Context, Project, int) error {
+			if tries++; full {
+				return errors.New("quota")
+			}
+			return nil
+		}
+	})
+	for range 60 {
+		f.mustPass(t)
+		w.pass(2 * time.Second)
+	}
+	if tries < 2 || tries > 3 {
+		t.Errorf("tried %d times in 2 minutes", tries)
+	}
+	full = false
+	if _, err := f.Wake(context.Background(), "a"); err != nil {
+		t.Errorf("its people must wait: %v", err)
+	}
+}
+
 func TestACrashIsMendedAtOnceAndALoopIsParked(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -254,6 +308,43 @@ func TestACrashIsMendedAtOnceAndALoopIsParked(t *testing.T) {
 	if err := f.StartProject(context.Background(), "a"); err != nil {
 		t.Fatal(err)
 	}
+	if f.routeState("a") != "running" || len(w.incidents()) != 0 {
+		t.Errorf("its route is %s, incidents %v", f.routeState("a"), w.incidents())
+	}
+}
+
+func TestAnEngineThatFailsParksNobody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.add("a", Asleep)
+	full := true
+	tries := 0
+	f := w.platform(func(c *Config) {
+		c.Spec = func(_ context.Context, id string) (driver.Spec, error) {
+			tries++
+			if full {
+				return driver.Spec{}, errors.New("the disk is full")
+			}
+			return driver.Spec{ID: id}, nil
+		}
+	})
+	var later *LaterError
+	if _, err := f.Wake(context.Background(), "a"); !errors.As(err, &later) {
+		t.Errorf("a wake: %v", err)
+	}
+	for range 300 {
+		f.mustPass(t)
+		w.pass(time.Second)
+	}
+	if w.want("a") != Awake || w.incidents()["a down"] == "" {
+		t.Errorf("it is %s, incidents %v", w.want("a"), w.incidents())
+	}
+	if tries > 12 {
+		t.Errorf("tried %d times in 5 minutes", tries)
+	}
+	full = false
+	w.pass(longestWait)
+	f.mustPass(t)
 	if f.routeState("a") != "running" || len(w.incidents()) != 0 {
 		t.Errorf("its route is %s, incidents %v", f.routeState("a"), w.incidents())
 	}
@@ -477,6 +568,38 @@ func TestDelete(t *testing.T) {
 		if !w.purged["a"] || w.state("a") != "" || len(w.projects) != 0 || f.get("a") != nil {
 			t.Errorf("left: %v %q %v", w.purged, w.state("a"), w.projects)
 		}
+	}
+}
+
+// What is taken apart half is not given back: it would begin anew, empty.
+func TestNobodyGetsBackWhatIsBeingPurged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.add("a", Asleep)
+	away := true
+	f := w.platform(func(c *Config) {
+		c.Purge = func(context.Context, string) error {
+			if away {
+				return errors.New("the bucket is away")
+			}
+			return nil
+		}
+	})
+	if err := errors.Join(f.StartProject(context.Background(), "a"), f.Delete(context.Background(), "a")); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(7 * 24 * time.Hour)
+	f.mustPass(t)
+	if w.state("a") != "" || len(w.projects) != 1 {
+		t.Fatalf("it is not half taken apart: %q %v", w.state("a"), w.projects)
+	}
+	if err := f.Undelete(context.Background(), "a"); !errors.Is(err, ErrGone) || w.want("a") != Deleted {
+		t.Errorf("given back: %v, it is %s", err, w.want("a"))
+	}
+	away = false
+	f.mustPass(t)
+	if len(w.projects) != 0 {
+		t.Errorf("left: %v", w.projects)
 	}
 }
 

@@ -102,7 +102,8 @@ func (f *Fleet) next(p *project, o observation) func(context.Context) error {
 		if alive(o.State) {
 			break
 		}
-		if !p.Due.IsZero() && !now.Before(p.Due.Add(-f.cfg.DueLead)) && p.attempt == nil && p.failures.wait(now) == 0 {
+		if !p.Due.IsZero() && !now.Before(p.Due.Add(-f.cfg.DueLead)) && !now.Before(p.dueAgain) && p.attempt == nil && p.failures.wait(now) == 0 {
+			p.dueAgain = now.Add(dueRetry)
 			return func(context.Context) error { return f.wakeAlone(p) }
 		}
 		return nil
@@ -130,6 +131,10 @@ func (f *Fleet) next(p *project, o observation) func(context.Context) error {
 func alive(s driver.State) bool {
 	return s == driver.Running || s == driver.Starting || s == driver.Stopping
 }
+
+// dueRetry is the time until a due project is woken again that was refused, for its
+// organization's quota for example. Its people may wake it at any time.
+const dueRetry = time.Minute
 
 // wakeAlone starts a project that nobody waits for, and waits for it.
 func (f *Fleet) wakeAlone(p *project) error {
@@ -228,7 +233,7 @@ func (f *Fleet) takeApart(ctx context.Context, p *project, over bool) error {
 func (f *Fleet) nextAwake(p *project, now time.Time) func(context.Context) error {
 	a, url := p.awake, p.url
 	switch {
-	case f.cfg.IdleAfter > 0 && a.open == 0 && now.Sub(a.used) >= f.cfg.IdleAfter && !now.Before(a.askAt):
+	case f.cfg.IdleAfter > 0 && !now.Before(a.openUntil) && now.Sub(a.used) >= f.cfg.IdleAfter && !now.Before(a.askAt):
 		a.askAt = now.Add(askTimeout) // not twice at once
 		return func(ctx context.Context) error { return f.maySleep(ctx, p, url) }
 	case !now.Before(a.collectAt):

@@ -69,7 +69,7 @@ func (f *Fleet) sleep(ctx context.Context, p *project, url string, due time.Time
 	}
 	defer p.work.Unlock()
 	err := f.setState(ctx, p, State{Want: Asleep, Due: due}, func(want Want) error {
-		if want != Awake || p.url != url || p.attempt != nil || p.awake.open > 0 {
+		if want != Awake || p.url != url || p.attempt != nil || f.cfg.Now().Before(p.awake.openUntil) {
 			return errNotIdle
 		}
 		return nil

@@ -113,8 +113,11 @@ func (f *Fleet) Undelete(ctx context.Context, id string) error {
 		return ErrUnknown
 	}
 	err := f.setState(ctx, p, State{Want: Asleep}, func(want Want) error {
-		if want != Deleted {
+		switch {
+		case want != Deleted:
 			return errNotDeleted
+		case !f.cfg.Now().Before(p.DeletedAt.Add(f.cfg.Grace)):
+			return ErrGone // it may be half taken apart
 		}
 		return nil
 	})

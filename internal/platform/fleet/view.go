@@ -89,8 +89,15 @@ func (f *Fleet) Used(id string, last time.Time, open int) {
 	if last.After(p.awake.used) {
 		p.awake.used = last
 	}
-	p.awake.open = open
+	p.awake.openUntil = time.Time{}
+	if open > 0 {
+		p.awake.openUntil = f.cfg.Now().Add(openHolds)
+	}
 }
+
+// openHolds is how long a router's word counts that requests are open. It repeats
+// it as long as they are; one that was killed would keep the project awake for ever.
+const openHolds = 3 * routes.ActivityInterval
 
 // publish puts the project's present route into the table. The caller holds p.mu.
 func (f *Fleet) publish(p *project) {

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/picobase/picobase/internal/platform/driver"
@@ -22,6 +23,7 @@ var (
 	ErrOff     = errors.New("the project is stopped")
 	ErrParked  = errors.New("the project cannot start")
 	ErrDeleted = errors.New("the project is deleted")
+	ErrGone    = errors.New("the project cannot be had back any more")
 )
 
 // LaterError says that the project cannot be woken yet.
@@ -125,17 +127,19 @@ func (f *Fleet) run(ctx context.Context, p *project) error {
 		return err
 	}
 	defer p.work.Unlock()
-	p.mu.Lock()
-	info := p.Project
-	p.mu.Unlock()
-	if err := f.admit(ctx, p, info); err != nil {
+	if err := f.admit(ctx, p); err != nil {
 		return err
 	}
 	if err := f.starts.Acquire(ctx, 1); err != nil {
 		return err
 	}
+	// One that takes its time, at a large restore or because it hangs, must not keep
+	// the others from starting.
+	release := sync.OnceFunc(func() { f.starts.Release(1) })
+	slow := time.AfterFunc(f.cfg.StartBurst, release)
 	status, err := f.bringUp(ctx, p)
-	f.starts.Release(1)
+	slow.Stop()
+	release()
 	if err != nil {
 		return f.failed(p, err)
 	}
@@ -144,19 +148,23 @@ func (f *Fleet) run(ctx context.Context, p *project) error {
 	if err := mayRun(p.Want); err != nil {
 		return err // it was stopped meanwhile: who did that waits for p.work
 	}
+	if p.failures != nil {
+		p.failures.pause = 0
+	}
 	f.ready(p, status.URL)
 	f.publish(p)
 	return nil
 }
 
-// admit counts the project among those that run, if it may be one of them. Two at
-// once would both find the last place free.
-func (f *Fleet) admit(ctx context.Context, p *project, info Project) error {
+// admit wants the project to run, if it may. One at a time: of two that are woken
+// at once only one may take its organization's last place.
+func (f *Fleet) admit(ctx context.Context, p *project) error {
+	f.admission.Lock()
+	defer f.admission.Unlock()
+	p.mu.Lock()
+	info := p.Project
+	p.mu.Unlock()
 	if info.Want == Asleep {
-		if err := f.admission.Lock(ctx); err != nil {
-			return err
-		}
-		defer f.admission.Unlock()
 		if err := f.cfg.MayWake(ctx, info, f.Running(info.Organization)); err != nil {
 			return err
 		}
@@ -229,6 +237,15 @@ func (f *Fleet) failed(p *project, err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		f.cfg.Report(p.ID, Down, "It does not become ready: "+err.Error())
 		return &LaterError{After: time.Second, Err: err}
+	case !errors.Is(err, driver.ErrCrashed):
+		// The engine failed, or we did: a full disk must not park whoever is woken, for
+		// nobody would start them again.
+		f.cfg.Report(p.ID, Down, "It cannot be started: "+err.Error())
+		p.mu.Lock()
+		p.failures = p.failures.slower(f.cfg.Now())
+		wait := p.failures.pause
+		p.mu.Unlock()
+		return &LaterError{After: wait, Err: err}
 	}
 	return f.crashed(p, err)
 }

@@ -532,6 +532,26 @@ func TestLogRotation(t *testing.T) {
 	}
 }
 
+// A tenant that prints as fast as it can must fill neither the disk twice nor keep
+// the driver, whose List waits meanwhile.
+func TestLogRotationKeepsNoMoreThanItShould(t *testing.T) {
+	t.Parallel()
+	const size = 1000
+	r := newRig(t, Config{Dir: openDir(t), Binary: buildFixture(t), StopTimeout: stopTimeout, LogSize: size})
+	r.started(driver.Spec{ID: "one"})
+	one := r.tenants["one"]
+	log, err := os.OpenFile(one.logFile(), os.O_APPEND|os.O_WRONLY, 0)
+	r.no(err)
+	_, err = log.WriteString(strings.Repeat("x", 100*size) + "the end\n")
+	r.no(errors.Join(err, log.Close()))
+	r.no(one.rotateLog())
+	kept, err := os.ReadFile(one.logFile() + ".1")
+	r.no(err)
+	if len(kept) > 2*size || !strings.HasSuffix(string(kept), "the end\n") {
+		t.Errorf("%d bytes are kept of a log of %d", len(kept), 100*size)
+	}
+}
+
 func TestCutOffFolders(t *testing.T) {
 	t.Parallel()
 	dir := openDir(t)
