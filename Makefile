@@ -12,7 +12,7 @@ export CGO_ENABLED = 0
 # A certificate bundle for AWS breaks S3 over plain HTTP, which tests use.
 unexport AWS_CA_BUNDLE
 
-.PHONY: build build-packages generate run tools test test-go test-e2e check format vet lint bench bench-router bench-hooks bench-backups fuzz clean
+.PHONY: build build-packages generate run tools test test-go test-e2e check format vet lint bench bench-router bench-hooks bench-backups fuzz release-snapshot clean
 
 build: ## bin/picobase
 	go build $(GOFLAGS_BUILD) -o bin/picobase .
@@ -111,6 +111,19 @@ fuzz: ## each fuzz test for half a minute
 # Not part of the tests yet: some of its scripts run for minutes.
 escape: ## hostile JavaScript hooks against the engine
 	go test -count=1 -tags escape ./plugins/jshooks/engine
+
+# What a release has, without the archives that goreleaser makes of it (.goreleaser.yaml).
+SYSTEMS := linux-amd64 linux-arm64 darwin-amd64 darwin-arm64 windows-amd64 windows-arm64
+PROGRAMS := $(foreach system,$(SYSTEMS),bin/release/picobase-$(system)$(if $(filter windows-%,$(system)),.exe))
+
+release-snapshot: $(PROGRAMS) ## bin/release: the programs for all systems with their checksums, and the npm packages
+	cd bin/release && sha256sum $(notdir $(PROGRAMS)) > checksums.txt
+	node packages/cli/build.js bin/release bin/release/npm
+
+$(PROGRAMS): FORCE
+	GOOS=$(word 2,$(subst -, ,$(notdir $@))) GOARCH=$(word 3,$(subst -, ,$(basename $(notdir $@)))) go build $(GOFLAGS_BUILD) -o $@ .
+
+FORCE:
 
 clean:
 	rm -rf bin e2e/node_modules packages/*/node_modules packages/*/dist
