@@ -71,6 +71,7 @@ func newServe(cfg *tenant.Config) *cobra.Command {
 	flags.BoolVar(&cfg.HooksWatch, "hooks-watch", false, "load the folder of hooks again whenever it changes")
 	flags.StringVar(&o.migrations.Dir, "migrationsDir", defaultMigrationsDir, "folder with migrations in JavaScript, run at the start; none when it is not there")
 	flags.BoolVar(&o.migrations.Automatic, "automigrate", false, "write a migration for each change of a collection")
+	flags.BoolVar(&o.migrations.Watch, "migrations-watch", false, "start again when the folder has a new migration")
 	flags.DurationVar(&cfg.DrainTimeout, "drain-timeout", 0, "how long a stop waits for requests in flight (default 20s)")
 	return cmd
 }

@@ -312,6 +312,9 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	// Usage stops before the keys, whose last use it stores with its last flush.
 	// Backups stop last: what the others write at their end is replicated too.
 	// Hooks start last, when all that they may use is there.
+	if t.cfg.Migrations.Watch && t.cfg.Migrations.Dir != "" {
+		t.running = append(t.running, &migrationWatch{app: app, dir: t.cfg.Migrations.Dir, logger: t.cfg.Logger})
+	}
 	t.running = append(t.running, t.backups, t.settings, t.keys, auditPlugin, usagePlugin, t.webhooks, t.jshooks)
 	return nil
 }
