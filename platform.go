@@ -38,6 +38,9 @@ type fleetOptions struct {
 	// dnsServer is asked for the records of domains, in the place of the system's.
 	dnsServer string
 
+	// allowPrivateHosts lets projects reach the network that they run in.
+	allowPrivateHosts bool
+
 	// stopTenants ends the tenants with the platform.
 	stopTenants bool
 }
@@ -91,6 +94,7 @@ func newPlatformServe() *cobra.Command {
 	flags.StringVar(&o.router.acmeRoot, "acme-ca-root", "", "PEM file with the root certificate of a private ACME server")
 	flags.StringVar(&o.router.admin, "admin", "", "address of the router's /metrics, /healthz and /readyz (default none)")
 	flags.StringSliceVar(&o.alertPrivateHosts, "alert-private-hosts", nil, "hosts in private networks that alerts may be sent to")
+	flags.BoolVar(&o.allowPrivateHosts, "allow-private-hosts", false, "let webhooks and hooks of projects reach what their settings list in private networks")
 	flags.IntVar(&o.quotas.Projects, "quota-projects", 0, "projects of an organization (default no limit)")
 	flags.IntVar(&o.quotas.Running, "quota-running", 0, "projects of an organization that run at once (default no limit)")
 	flags.Int64Var(&o.quotas.Storage, "quota-storage", 0, "bytes of all databases of an organization (default no limit)")
@@ -136,6 +140,9 @@ func (o *fleetOptions) config(logger *slog.Logger) (cfg platform.Config, err err
 	}
 	if cfg.Resolver, err = o.resolver(); err != nil {
 		return cfg, err
+	}
+	if !o.allowPrivateHosts {
+		cfg.TenantEnv = map[string]secret.String{privateHostsEnv: secret.New("off")}
 	}
 	cfg.Webhook.URL = os.Getenv("PICOBASE_ALERT_WEBHOOK_URL")
 	cfg.Webhook.AllowedPrivateHosts = o.alertPrivateHosts

@@ -14,6 +14,7 @@ import (
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/dustin/go-humanize"
 	"github.com/picobase/picobase/internal/apikey"
+	"github.com/picobase/picobase/internal/config"
 	"github.com/picobase/picobase/internal/secret"
 	"github.com/picobase/picobase/internal/tenant"
 	"github.com/spf13/cobra"
@@ -32,6 +33,10 @@ const memoryShare = 0.7
 
 // firstKeysEnv holds the hashes of the keys that a new folder is to have.
 const firstKeysEnv = "PICOBASE_FIRST_KEYS"
+
+// privateHostsEnv says what webhooks and hooks may reach beside the public internet,
+// whatever the settings list.
+const privateHostsEnv = "PICOBASE_PRIVATE_HOSTS"
 
 // defaultMigrationsDir is PocketBase's, so that projects can move here as they are.
 const defaultMigrationsDir = "pb_migrations"
@@ -66,6 +71,7 @@ func newServe(cfg *tenant.Config) *cobra.Command {
 	flags.BoolVar(&cfg.HooksWatch, "hooks-watch", false, "load the folder of hooks again whenever it changes")
 	flags.StringVar(&o.migrations.Dir, "migrationsDir", defaultMigrationsDir, "folder with migrations in JavaScript, run at the start; none when it is not there")
 	flags.BoolVar(&o.migrations.Automatic, "automigrate", false, "write a migration for each change of a collection")
+	flags.BoolVar(&o.migrations.Watch, "migrations-watch", false, "start again when the folder has a new migration")
 	flags.DurationVar(&cfg.DrainTimeout, "drain-timeout", 0, "how long a stop waits for requests in flight (default 20s)")
 	return cmd
 }
@@ -138,6 +144,9 @@ func (o serveOptions) complete(cfg *tenant.Config) (tenant.ServeConfig, error) {
 	if cfg.Storage, err = readStorage(); err != nil {
 		return tenant.ServeConfig{}, err
 	}
+	if cfg.PrivateHosts, cfg.NoPrivateHosts, err = privateHosts(os.Getenv(privateHostsEnv)); err != nil {
+		return tenant.ServeConfig{}, err
+	}
 
 	cfg.Routers = os.Getenv("PICOBASE_ROUTERS")
 	if keys := os.Getenv(firstKeysEnv); keys != "" {
@@ -166,6 +175,23 @@ func (o serveOptions) complete(cfg *tenant.Config) (tenant.ServeConfig, error) {
 		s.HTTP = orDefault(s.HTTP, "127.0.0.1:8090")
 	}
 	return s, nil
+}
+
+// privateHosts reads the variable of that name: off, or hosts separated by commas.
+func privateHosts(text string) (hosts []string, off bool, err error) {
+	if text == "" || text == "off" {
+		return nil, text == "off", nil
+	}
+	hosts = strings.Split(text, ",")
+	for i, host := range hosts {
+		hosts[i] = strings.TrimSpace(host)
+	}
+	check := config.Default()
+	check.Webhooks.AllowedPrivateHosts = hosts
+	if err := check.Validate(); err != nil {
+		return nil, false, fmt.Errorf("%s: %q is neither off nor a list of host names, addresses and networks", privateHostsEnv, text)
+	}
+	return hosts, false, nil
 }
 
 func orDefault(text, otherwise string) string {
@@ -201,13 +227,14 @@ func restoreProgress(logger *slog.Logger) func(done, total int64) {
 // first start, the keys.
 func announce(w io.Writer, logger *slog.Logger, format string, s tenant.Started) {
 	if format == "json" {
-		logger.Info("started", "url", s.URL, "version", version)
 		for _, key := range s.FirstKeys {
 			logger.Info("first API key, shown this once", "kind", key.Kind, "id", key.ID, "key", key.Key)
 		}
 		if s.InstallerURL != "" {
 			logger.Info("no superuser yet: make one here within 30 minutes", "url", s.InstallerURL)
 		}
+		// Last, for whoever waits for it and has read all by then.
+		logger.Info("started", "url", s.URL, "version", version)
 		return
 	}
 	fmt.Fprintf(w, "\nPicoBase %s is running.\n\n", version)

@@ -24,7 +24,7 @@ const (
 )
 
 func newUp() *cobra.Command {
-	o := fleetOptions{driver: "process", signUp: "closed", stopTenants: true, router: routerOptions{tls: "off"}}
+	o := fleetOptions{driver: "process", signUp: "closed", stopTenants: true, allowPrivateHosts: true, router: routerOptions{tls: "off"}}
 	cmd := &cobra.Command{
 		Use:         "up",
 		Short:       "Run a platform, its router and a first project on this machine",

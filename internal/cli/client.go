@@ -21,7 +21,8 @@ const requestTimeout = 60 * time.Second
 type Client struct {
 	base  string
 	key   string
-	local bool // in this process, not over the network
+	local bool                   // in this process, not over the network
+	token func() (string, error) // in the place of key; nil for none
 	http  *http.Client
 
 	poll    time.Duration // how often is asked whether something is done
@@ -127,6 +128,13 @@ func (c *Client) send(ctx context.Context, method, path string, carried call) (*
 	}
 	if c.key != "" {
 		request.Header.Set("X-API-Key", c.key)
+	}
+	if c.token != nil {
+		token, err := c.token()
+		if err != nil {
+			return nil, err
+		}
+		request.Header.Set("Authorization", "Bearer "+token)
 	}
 	response, err := c.http.Do(request)
 	if err != nil {

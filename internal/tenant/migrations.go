@@ -21,6 +21,9 @@ type Migrations struct {
 	// Automatic writes one into Dir for each change of a collection over HTTP, as
 	// PocketBase does while one develops.
 	Automatic bool
+
+	// Watch starts the server anew when the folder has a migration that has not run.
+	Watch bool
 }
 
 // registerMigrations loads the files of the folder, to be run when the tenant is

@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/picobase/picobase/hooks"
@@ -115,6 +116,12 @@ type Config struct {
 	// (default none), and again whenever it changes with HooksWatch.
 	HooksDir   string
 	HooksWatch bool
+
+	// PrivateHosts are host names, addresses and networks that webhooks and hooks may
+	// reach beside those that the settings list. NoPrivateHosts ignores both: in a
+	// fleet, whoever owns a project must not reach the network that it runs in.
+	PrivateHosts   []string
+	NoPrivateHosts bool
 
 	// Migrations of the project's own collections (default none).
 	Migrations Migrations
@@ -252,7 +259,7 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	}
 	t.jshooks, err = jshooks.Register(app, jshooks.Config{
 		Settings: current, Dir: t.cfg.HooksDir, Watch: t.cfg.HooksWatch,
-		Transport: guard.Transport(func() []string { return current().JSHooks.AllowedPrivateHosts }),
+		Transport: guard.Transport(t.privateHosts(func() []string { return current().JSHooks.AllowedPrivateHosts })),
 		Transact:  transact, Metrics: metrics, Logger: t.cfg.Logger,
 		StillAllowed: func(e *core.RequestEvent) bool { return t.keys.StillAllows(e, scope.Hooks) },
 		Record: func(tx core.App, e *core.RequestEvent, act jshooks.Act) error {
@@ -267,6 +274,7 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	t.webhooks, err = webhooks.Register(app, webhooks.Config{
 		Settings: current, Version: t.cfg.Version, Transact: transact, Metrics: metrics,
 		Project: t.cfg.ProjectID, Paused: t.cfg.WebhooksPaused,
+		PrivateHosts: t.privateHosts(func() []string { return current().Webhooks.AllowedPrivateHosts }), NoPrivateHosts: t.cfg.NoPrivateHosts,
 	})
 	if err != nil {
 		return err
@@ -304,8 +312,22 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	// Usage stops before the keys, whose last use it stores with its last flush.
 	// Backups stop last: what the others write at their end is replicated too.
 	// Hooks start last, when all that they may use is there.
+	if t.cfg.Migrations.Watch && t.cfg.Migrations.Dir != "" {
+		t.running = append(t.running, &migrationWatch{app: app, dir: t.cfg.Migrations.Dir, logger: t.cfg.Logger})
+	}
 	t.running = append(t.running, t.backups, t.settings, t.keys, auditPlugin, usagePlugin, t.webhooks, t.jshooks)
 	return nil
+}
+
+// privateHosts returns what the settings list with what the operator says to it.
+func (t *Tenant) privateHosts(listed func() []string) func() []string {
+	if t.cfg.NoPrivateHosts {
+		return func() []string { return nil }
+	}
+	if len(t.cfg.PrivateHosts) == 0 {
+		return listed
+	}
+	return func() []string { return slices.Concat(t.cfg.PrivateHosts, listed()) }
 }
 
 func (t *Tenant) backupsDir() string {

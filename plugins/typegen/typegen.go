@@ -14,6 +14,7 @@ import (
 
 	"github.com/picobase/picobase/internal/httpapi"
 	"github.com/picobase/picobase/internal/scope"
+	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/router"
 )
@@ -33,7 +34,8 @@ func Register(core.App, Config) (*Plugin, error) { return &Plugin{}, nil }
 // Routes binds the route. The answer has an ETag, so that whoever watches the schema
 // asks for nothing twice.
 func (p *Plugin) Routes(r *router.Router[*core.RequestEvent]) {
-	r.GET(Path, p.get).BindFunc(allowed)
+	// Whoever watches asks twice a second.
+	r.GET(Path, p.get).BindFunc(allowed).Bind(apis.SkipSuccessActivityLog())
 }
 
 // allowed lets pass who may read the schema, and who may read all records: their shape

@@ -29,6 +29,7 @@ type result struct {
 	body       string
 	retryAfter time.Duration
 	err        error // without an answer
+	unlisted   bool  // no list of hosts changes the error
 }
 
 func (r result) ok() bool { return r.status >= 200 && r.status < 300 }
@@ -38,6 +39,10 @@ func (r result) problem() string {
 	switch {
 	case r.ok():
 		return ""
+	case r.unlisted && errors.Is(r.err, guard.ErrRefused):
+		return r.err.Error() + "; this server allows no others"
+	case r.unlisted && errors.Is(r.err, guard.ErrNotListed):
+		return r.err.Error() + "; use https"
 	case errors.Is(r.err, guard.ErrRefused):
 		return r.err.Error() + "; list it in the setting webhooks.allowedPrivateHosts if that is meant"
 	case errors.Is(r.err, guard.ErrNotListed):
@@ -60,7 +65,7 @@ func (p *Plugin) send(ctx context.Context, ep *endpoint, d *delivery) result {
 // post sends a signed body to the endpoint.
 func (p *Plugin) post(ctx context.Context, ep *endpoint, id string, body []byte, timeout time.Duration) (r result) {
 	started := time.Now()
-	r.at = p.cfg.Now()
+	r.at, r.unlisted = p.cfg.Now(), p.cfg.NoPrivateHosts
 	defer func() { r.took = time.Since(started) }()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

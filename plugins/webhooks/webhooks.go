@@ -46,6 +46,12 @@ type Config struct {
 	// an id of this project, it takes all for that, after every start.
 	Paused bool
 
+	// PrivateHosts returns what may be reached beside the public internet (default the
+	// setting webhooks.allowedPrivateHosts). NoPrivateHosts says that the setting is
+	// ignored, for those who would change it in vain.
+	PrivateHosts   func() []string
+	NoPrivateHosts bool
+
 	// Transact runs a change in a transaction on behalf of the request, so that
 	// the audit trail knows who made it. Defaults to the app's own transaction.
 	Transact func(e *core.RequestEvent, change func(tx core.App) error) error
@@ -103,9 +109,11 @@ func Register(app core.App, cfg Config) (*Plugin, error) {
 	if cfg.Jitter == nil {
 		cfg.Jitter = rand.Float64
 	}
+	if cfg.PrivateHosts == nil {
+		cfg.PrivateHosts = func() []string { return cfg.Settings().Webhooks.AllowedPrivateHosts }
+	}
 	p := &Plugin{app: app, cfg: cfg}
-	allowed := func() []string { return cfg.Settings().Webhooks.AllowedPrivateHosts }
-	p.transport, p.plain = guard.Transport(allowed), guard.ListedTransport(allowed)
+	p.transport, p.plain = guard.Transport(cfg.PrivateHosts), guard.ListedTransport(cfg.PrivateHosts)
 	p.endpoints.Store(&snapshot{})
 	p.dispatch.init(p)
 	var err error

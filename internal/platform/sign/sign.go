@@ -52,12 +52,21 @@ func Load(path string, given secret.String) (*Key, error) {
 	return parse(content)
 }
 
-func create(path string) (*Key, error) {
+// New makes a key that is kept nowhere.
+func New() (*Key, error) {
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("signing key: %w", err)
 	}
-	encoded, err := x509.MarshalPKCS8PrivateKey(private)
+	return newKey(private), nil
+}
+
+func create(path string) (*Key, error) {
+	key, err := New()
+	if err != nil {
+		return nil, err
+	}
+	encoded, err := x509.MarshalPKCS8PrivateKey(key.private)
 	if err != nil {
 		return nil, fmt.Errorf("signing key: %w", err)
 	}
@@ -75,7 +84,7 @@ func create(path string) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signing key: %w", err)
 	}
-	return newKey(private), nil
+	return key, nil
 }
 
 func parse(content []byte) (*Key, error) {
