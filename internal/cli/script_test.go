@@ -71,7 +71,7 @@ func TestScripts(t *testing.T) {
 func build(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "picobase")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-ldflags", "-X main.version=0.1.0", "-o", binary, "../..").CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-ldflags", "-s -w -X main.version=0.1.0", "-o", binary, "../..").CombinedOutput()
 	if err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
