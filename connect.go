@@ -27,7 +27,7 @@ const localURL = "http://local.picobase"
 func connector(cfg *tenant.Config) cli.Connect {
 	return func(_ context.Context, target cli.Target) (*cli.Client, io.Closer, error) {
 		if target.URL != "" {
-			client, err := cli.NewClient(target.URL, target.Key, nil)
+			client, err := target.Client()
 			return client, nopCloser{}, err
 		}
 		folder := *cfg
@@ -49,7 +49,7 @@ func connector(cfg *tenant.Config) cli.Connect {
 			return nil, nil, &cli.Error{
 				Code: cli.ExitNotFound,
 				Err:  fmt.Errorf("there is no project in the folder %s", target.Dir),
-				Hint: "Name one with --dir, or a server with --url.",
+				Hint: "Name one with --dir, --project or --url, or run picobase link.",
 			}
 		}
 		t, err := openFolder(folder)

@@ -55,6 +55,7 @@ func run(args []string) error {
 	connect := connector(&cfg)
 	root.AddCommand(newServe(&cfg), newWipe(&cfg), newPlatform(), newRouter(), newUp())
 	root.AddCommand(cli.NewKeys(connect), cli.NewSettings(connect), cli.NewUsage(connect), cli.NewLogs(connect), cli.NewBackups(connect), cli.NewWebhooks(connect), cli.NewHooks(connect), cli.NewTypegen(connect), cli.NewInit(), cli.NewDev(), cli.NewHealthcheck())
+	root.AddCommand(cli.NewLogin(), cli.NewLogout(), cli.NewWhoami(), cli.NewLink(), cli.NewStatus(connect), cli.NewProjects(), cli.NewDomains(), cli.NewDashboard(), cli.NewDoctor(connect, version))
 	superuser, err := newSuperuser(args, cfg)
 	if err != nil {
 		return err

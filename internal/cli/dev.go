@@ -180,7 +180,7 @@ func devClient(url string, signer *sign.Key) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	client.token = func() (string, error) {
+	client.bearer = func(context.Context) (string, error) {
 		token, _, err := signer.Token(sign.Claims{Project: devProject, Subject: "dev", For: time.Minute}, time.Now())
 		return token, err
 	}
