@@ -8,8 +8,10 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 
+	"github.com/mattn/go-isatty"
 	"github.com/picobase/picobase/internal/cli"
 	"github.com/picobase/picobase/internal/tenant"
 	"github.com/pocketbase/pocketbase/cmd"
@@ -25,7 +27,7 @@ const localURL = "http://local.picobase"
 func connector(cfg *tenant.Config) cli.Connect {
 	return func(_ context.Context, target cli.Target) (*cli.Client, io.Closer, error) {
 		if target.URL != "" {
-			client, err := cli.NewClient(target.URL, target.Key, nil)
+			client, err := target.Client()
 			return client, nopCloser{}, err
 		}
 		folder := *cfg
@@ -47,7 +49,7 @@ func connector(cfg *tenant.Config) cli.Connect {
 			return nil, nil, &cli.Error{
 				Code: cli.ExitNotFound,
 				Err:  fmt.Errorf("there is no project in the folder %s", target.Dir),
-				Hint: "Name one with --dir, or a server with --url.",
+				Hint: "Name one with --dir, --project or --url, or run picobase link.",
 			}
 		}
 		t, err := openFolder(folder)
@@ -98,13 +100,67 @@ func openFolder(cfg tenant.Config) (*tenant.Tenant, error) {
 	return t, nil
 }
 
-// newSuperuser returns PocketBase's own command. It wants its app when it is
-// made, so the folder's flags are read from args before cobra reads them.
+// newSuperuser returns PocketBase's own command.
 func newSuperuser(args []string, cfg tenant.Config) (*cobra.Command, error) {
+	return hosted(args, cfg, func(t *tenant.Tenant) (*cobra.Command, error) {
+		command := cmd.NewSuperuserCommand(t.App)
+		command.Args = unknownCommand
+		command.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+		return command, nil
+	})
+}
+
+// newMigrate returns PocketBase's own command. It loads the migrations when it is
+// made, so it is only made to be run: one that is broken breaks no other command.
+func newMigrate(args []string, cfg tenant.Config) (*cobra.Command, error) {
+	if !slices.Contains(args, "migrate") {
+		return &cobra.Command{Use: "migrate", Short: "Run, revert and create migrations"}, nil
+	}
+	cfg.Migrations.Dir = defaultMigrationsDir
+	return hosted(args, cfg, func(t *tenant.Tenant) (*cobra.Command, error) {
+		command, err := t.MigrateCommand()
+		if err == nil {
+			command.Flags().String("migrationsDir", defaultMigrationsDir, "folder with the migrations") // read before
+			answerPrompts(command)
+		}
+		return command, err
+	})
+}
+
+// answerPrompts adds --yes to PocketBase's command, which asks on the terminal and
+// would wait for ever where there is none.
+func answerPrompts(command *cobra.Command) {
+	yes := command.Flags().Bool("yes", false, "do not ask")
+	run := command.RunE
+	command.RunE = func(c *cobra.Command, args []string) error {
+		asks := len(args) > 0 && args[0] != "up" && args[0] != "history-sync"
+		switch {
+		case asks && *yes:
+			answer, writer, err := os.Pipe()
+			if err != nil {
+				return err
+			}
+			defer func() { _ = answer.Close() }()
+			_, err = writer.WriteString("y\n")
+			if err := errors.Join(err, writer.Close()); err != nil {
+				return err
+			}
+			os.Stdin = answer // where PocketBase reads it
+		case asks && !isatty.IsTerminal(os.Stdin.Fd()):
+			return fmt.Errorf("migrate %s asks before it goes on: add --yes", args[0])
+		}
+		return run(c, args)
+	}
+}
+
+// hosted makes a command that wants its app when it is made, so the folder's flags
+// are read from args before cobra reads them.
+func hosted(args []string, cfg tenant.Config, build func(*tenant.Tenant) (*cobra.Command, error)) (*cobra.Command, error) {
 	early := pflag.NewFlagSet("early", pflag.ContinueOnError)
 	early.ParseErrorsAllowlist.UnknownFlags = true
 	early.Usage = func() {}
 	folderFlags(early, &cfg)
+	early.StringVar(&cfg.Migrations.Dir, "migrationsDir", cfg.Migrations.Dir, "")
 	_ = early.Parse(args) // cobra reports what is wrong
 
 	cfg.CommandLineUser = userName()
@@ -112,10 +168,11 @@ func newSuperuser(args []string, cfg tenant.Config) (*cobra.Command, error) {
 	if err != nil {
 		return nil, err
 	}
-	command := cmd.NewSuperuserCommand(t.App)
+	command, err := build(t)
+	if err != nil {
+		return nil, err
+	}
 	command.Annotations = map[string]string{hostCommand: "yes"}
-	command.Args = unknownCommand
-	command.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	command.PersistentPreRunE = func(*cobra.Command, []string) error {
 		if err := t.Bootstrap(); err != nil {
 			return fmt.Errorf("open %s: %w", cfg.DataDir, err)

@@ -13,6 +13,7 @@ import (
 	_ "time/tzdata" // schedules have time zones, also on machines without a list of them
 
 	"github.com/picobase/picobase/internal/cli"
+	"github.com/picobase/picobase/internal/exitfile"
 	"github.com/picobase/picobase/internal/tenant"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -26,7 +27,9 @@ func main() {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "picobase:", err)
 	}
-	os.Exit(cli.ExitCode(err))
+	code := cli.ExitCode(err)
+	exitfile.Write(os.Getenv(exitfile.Env), code)
+	os.Exit(code)
 }
 
 func run(args []string) error {
@@ -50,13 +53,18 @@ func run(args []string) error {
 	folderFlags(root.PersistentFlags(), &cfg)
 
 	connect := connector(&cfg)
-	root.AddCommand(newServe(&cfg))
-	root.AddCommand(cli.NewKeys(connect), cli.NewSettings(connect), cli.NewUsage(connect), cli.NewLogs(connect), cli.NewBackups(connect), cli.NewWebhooks(connect), cli.NewHooks(connect), cli.NewHealthcheck())
+	root.AddCommand(newServe(&cfg), newWipe(&cfg), newPlatform(), newRouter(), newUp())
+	root.AddCommand(cli.NewKeys(connect), cli.NewSettings(connect), cli.NewUsage(connect), cli.NewLogs(connect), cli.NewBackups(connect), cli.NewWebhooks(connect), cli.NewHooks(connect), cli.NewTypegen(connect), cli.NewInit(), cli.NewDev(), cli.NewHealthcheck())
+	root.AddCommand(cli.NewLogin(), cli.NewLogout(), cli.NewWhoami(), cli.NewLink(), cli.NewStatus(connect), cli.NewProjects(), cli.NewDomains(), cli.NewDashboard(), cli.NewDoctor(connect, version))
 	superuser, err := newSuperuser(args, cfg)
 	if err != nil {
 		return err
 	}
-	root.AddCommand(superuser)
+	migrate, err := newMigrate(args, cfg)
+	if err != nil {
+		return err
+	}
+	root.AddCommand(superuser, migrate)
 	return root.ExecuteContext(ctx)
 }
 

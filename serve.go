@@ -8,10 +8,13 @@ import (
 	"os"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/dustin/go-humanize"
+	"github.com/picobase/picobase/internal/apikey"
+	"github.com/picobase/picobase/internal/config"
 	"github.com/picobase/picobase/internal/secret"
 	"github.com/picobase/picobase/internal/tenant"
 	"github.com/spf13/cobra"
@@ -28,9 +31,20 @@ const gcPercent = 150
 // collector works harder. SQLite's page caches are outside of Go's count.
 const memoryShare = 0.7
 
+// firstKeysEnv holds the hashes of the keys that a new folder is to have.
+const firstKeysEnv = "PICOBASE_FIRST_KEYS"
+
+// privateHostsEnv says what webhooks and hooks may reach beside the public internet,
+// whatever the settings list.
+const privateHostsEnv = "PICOBASE_PRIVATE_HOSTS"
+
+// defaultMigrationsDir is PocketBase's, so that projects can move here as they are.
+const defaultMigrationsDir = "pb_migrations"
+
 type serveOptions struct {
 	http, https, apiKeys, logFormat, replication string
 	domains, origins                             []string
+	migrations                                   tenant.Migrations // of servers alone: a broken one must not break other commands
 }
 
 func newServe(cfg *tenant.Config) *cobra.Command {
@@ -46,7 +60,7 @@ func newServe(cfg *tenant.Config) *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.http, "http", "", "address to listen on (default 127.0.0.1:8090; with domains 0.0.0.0:80)")
+	flags.StringVar(&o.http, "http", "", "address to listen on, or unix:/path/of/a.socket, or fd:3 for an inherited listener (default 127.0.0.1:8090; with domains 0.0.0.0:80)")
 	flags.StringVar(&o.https, "https", "", "address to listen on with TLS (with domains 0.0.0.0:443)")
 	flags.StringVar(&o.apiKeys, "api-keys", "on", "off lets requests without an API key pass")
 	flags.StringSliceVar(&o.origins, "origins", nil, "allowed CORS origins, in place of the settings")
@@ -55,6 +69,9 @@ func newServe(cfg *tenant.Config) *cobra.Command {
 	flags.BoolVar(&cfg.TakeOver, "take-over", false, "take the replica from a server that is gone for good, without waiting for its lease to end")
 	flags.StringVar(&cfg.HooksDir, "hooksDir", "jsvm_hooks", "folder with JavaScript hooks, loaded at the start; none when it is not there")
 	flags.BoolVar(&cfg.HooksWatch, "hooks-watch", false, "load the folder of hooks again whenever it changes")
+	flags.StringVar(&o.migrations.Dir, "migrationsDir", defaultMigrationsDir, "folder with migrations in JavaScript, run at the start; none when it is not there")
+	flags.BoolVar(&o.migrations.Automatic, "automigrate", false, "write a migration for each change of a collection")
+	flags.BoolVar(&o.migrations.Watch, "migrations-watch", false, "start again when the folder has a new migration")
 	flags.DurationVar(&cfg.DrainTimeout, "drain-timeout", 0, "how long a stop waits for requests in flight (default 20s)")
 	return cmd
 }
@@ -110,15 +127,32 @@ func (o serveOptions) complete(cfg *tenant.Config) (tenant.ServeConfig, error) {
 	default:
 		return tenant.ServeConfig{}, fmt.Errorf("--replication: %q is neither on nor off", o.replication)
 	}
-	cfg.Origins = o.origins
+	cfg.Origins, cfg.Migrations = o.origins, o.migrations
 	cfg.ProjectID = os.Getenv("PICOBASE_PROJECT_ID")
 	key, err := secret.FromEnv(os.LookupEnv, "PICOBASE_PLATFORM_PUBLIC_KEY")
 	if err != nil {
 		return tenant.ServeConfig{}, err
 	}
 	cfg.PlatformPublicKey = key.Reveal()
+	switch webhooks := os.Getenv("PICOBASE_WEBHOOKS"); webhooks {
+	case "", "on":
+	case "paused":
+		cfg.WebhooksPaused = true
+	default:
+		return tenant.ServeConfig{}, fmt.Errorf("PICOBASE_WEBHOOKS: %q is neither on nor paused", webhooks)
+	}
 	if cfg.Storage, err = readStorage(); err != nil {
 		return tenant.ServeConfig{}, err
+	}
+	if cfg.PrivateHosts, cfg.NoPrivateHosts, err = privateHosts(os.Getenv(privateHostsEnv)); err != nil {
+		return tenant.ServeConfig{}, err
+	}
+
+	cfg.Routers = os.Getenv("PICOBASE_ROUTERS")
+	if keys := os.Getenv(firstKeysEnv); keys != "" {
+		if cfg.FirstKeys, err = apikey.ParseStored(keys); err != nil {
+			return tenant.ServeConfig{}, fmt.Errorf("%s: %w", firstKeysEnv, err)
+		}
 	}
 
 	s := tenant.ServeConfig{HTTP: o.http, HTTPS: o.https, Domains: o.domains, SuperuserEmail: os.Getenv("PICOBASE_SUPERUSER_EMAIL")}
@@ -141,6 +175,23 @@ func (o serveOptions) complete(cfg *tenant.Config) (tenant.ServeConfig, error) {
 		s.HTTP = orDefault(s.HTTP, "127.0.0.1:8090")
 	}
 	return s, nil
+}
+
+// privateHosts reads the variable of that name: off, or hosts separated by commas.
+func privateHosts(text string) (hosts []string, off bool, err error) {
+	if text == "" || text == "off" {
+		return nil, text == "off", nil
+	}
+	hosts = strings.Split(text, ",")
+	for i, host := range hosts {
+		hosts[i] = strings.TrimSpace(host)
+	}
+	check := config.Default()
+	check.Webhooks.AllowedPrivateHosts = hosts
+	if err := check.Validate(); err != nil {
+		return nil, false, fmt.Errorf("%s: %q is neither off nor a list of host names, addresses and networks", privateHostsEnv, text)
+	}
+	return hosts, false, nil
 }
 
 func orDefault(text, otherwise string) string {
@@ -176,18 +227,25 @@ func restoreProgress(logger *slog.Logger) func(done, total int64) {
 // first start, the keys.
 func announce(w io.Writer, logger *slog.Logger, format string, s tenant.Started) {
 	if format == "json" {
-		logger.Info("started", "url", s.URL, "version", version)
 		for _, key := range s.FirstKeys {
 			logger.Info("first API key, shown this once", "kind", key.Kind, "id", key.ID, "key", key.Key)
 		}
 		if s.InstallerURL != "" {
 			logger.Info("no superuser yet: make one here within 30 minutes", "url", s.InstallerURL)
 		}
+		// Last, for whoever waits for it and has read all by then.
+		logger.Info("started", "url", s.URL, "version", version)
 		return
 	}
 	fmt.Fprintf(w, "\nPicoBase %s is running.\n\n", version)
-	fmt.Fprintf(w, "  API        %s/api/\n", s.URL)
-	fmt.Fprintf(w, "  Dashboard  %s/_/\n", s.URL)
+	curl, base := "curl", s.URL
+	if socket, ok := strings.CutPrefix(s.URL, "unix://"); ok {
+		curl, base = "curl --unix-socket "+socket, "http://localhost"
+		fmt.Fprintf(w, "  Socket     %s\n", socket)
+	} else {
+		fmt.Fprintf(w, "  API        %s/api/\n", s.URL)
+		fmt.Fprintf(w, "  Dashboard  %s/_/\n", s.URL)
+	}
 	if s.InstallerURL != "" {
 		fmt.Fprintf(w, "\nThere is no superuser yet. Make the first one here within 30 minutes:\n\n  %s\n", s.InstallerURL)
 	}
@@ -199,5 +257,5 @@ func announce(w io.Writer, logger *slog.Logger, format string, s tenant.Started)
 	for _, key := range s.FirstKeys {
 		fmt.Fprintf(w, "  %-12s %s\n", key.Kind, key.Key)
 	}
-	fmt.Fprintf(w, "\nTry it:\n\n  curl -H 'X-API-Key: %s' %s/api/health\n\n", s.FirstKeys[0].Key, s.URL)
+	fmt.Fprintf(w, "\nTry it:\n\n  %s -H 'X-API-Key: %s' %s/api/health\n\n", curl, s.FirstKeys[0].Key, base)
 }

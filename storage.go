@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/picobase/picobase/internal/objectstore/s3"
 	"github.com/picobase/picobase/internal/objectstore/sealed"
@@ -20,6 +21,9 @@ func readStorage() (tenant.Storage, error) {
 	var storage tenant.Storage
 	var err error
 	if storage.EncryptionKey, err = encryptionKey(); err != nil {
+		return storage, err
+	}
+	if err := readBranch(&storage); err != nil {
 		return storage, err
 	}
 	cfg := s3.Config{
@@ -65,4 +69,22 @@ func encryptionKey() (secret.String, error) {
 		return key, fmt.Errorf("%s %w", name, err)
 	}
 	return secret.New(identity), nil
+}
+
+// readBranch reads which project a new one begins as a copy of.
+func readBranch(storage *tenant.Storage) error {
+	const from, at = "PICOBASE_BRANCH_FROM", "PICOBASE_BRANCH_AT"
+	storage.BranchFrom = os.Getenv(from)
+	moment := os.Getenv(at)
+	if moment == "" {
+		return nil
+	}
+	if storage.BranchFrom == "" {
+		return fmt.Errorf("%s is set and %s is not: set both, or neither", at, from)
+	}
+	var err error
+	if storage.BranchAt, err = time.Parse(time.RFC3339, moment); err != nil {
+		return fmt.Errorf("%s: %q is not a time as 2027-01-31T12:00:00Z", at, moment)
+	}
+	return nil
 }

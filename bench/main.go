@@ -2,13 +2,17 @@
 // load and reports PicoBase as a ratio of stock. It is not a load test of
 // PocketBase: absolute numbers depend on the machine, only ratios are kept.
 //
-// What backups cost has a part of its own: the longest time a write waits for
+// Hooks have a part of their own: what a small one costs, and what hostile ones
+// cost everybody else. So have backups: the longest time a write waits for
 // one, throughput with and without replication, how far the replica is behind,
 // and how long a start takes.
 //
+// What a router costs has one too: PicoBase's beside nginx and Caddy, in front of
+// the same server.
+//
 //	make bench                   # builds bin/picobase, then:
 //	go run ./bench               # prints tables, writes docs/benchmarks*.md
-//	go run ./bench -only backups # one of its parts
+//	go run ./bench -only backups # one of its parts: requests, router, hooks or backups
 //	go run ./bench -rounds 1 -duration 1s -size 64MiB -write=false # a quick look
 package main
 
@@ -21,6 +25,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -37,14 +42,24 @@ type options struct {
 	write       bool
 	out         string
 
+	hooks   hookOptions
 	backups backupOptions
+	caddy   string
 }
 
 // The parts of a run, as -only names them.
 const (
 	partRequests = "requests"
+	partHooks    = "hooks"
 	partBackups  = "backups"
+	partRouter   = "router"
 )
+
+// parts in the order in which they run.
+var parts = []struct {
+	name string
+	run  func(ctx context.Context, opts options, facts facts, work string, out io.Writer) error
+}{{partRequests, benchRequests}, {partRouter, benchRouter}, {partHooks, benchHooks}, {partBackups, benchBackups}}
 
 func main() {
 	opts, err := parseOptions(os.Args[1:])
@@ -80,7 +95,7 @@ func run(ctx context.Context, opts options, out io.Writer) error {
 	if err := buildStock(ctx, opts.stock, out); err != nil {
 		return err
 	}
-	facts, err := readFacts(opts)
+	known, err := readFacts(opts)
 	if err != nil {
 		return err
 	}
@@ -91,13 +106,13 @@ func run(ctx context.Context, opts options, out io.Writer) error {
 	}
 	defer func() { _ = os.RemoveAll(work) }()
 
-	if opts.only != partBackups {
-		if err := benchRequests(ctx, opts, facts, filepath.Join(work, "requests"), out); err != nil {
+	for _, p := range parts {
+		if opts.only != "" && opts.only != p.name {
+			continue
+		}
+		if err := p.run(ctx, opts, known, filepath.Join(work, p.name), out); err != nil {
 			return err
 		}
-	}
-	if opts.only != partRequests {
-		return benchBackups(ctx, opts, facts, filepath.Join(work, "backups"), out)
 	}
 	return nil
 }
@@ -122,6 +137,12 @@ func benchRequests(ctx context.Context, opts options, facts facts, work string, 
 			return fmt.Errorf("seed %s: %w", s.name, err)
 		}
 	}
+
+	told, err := subscribe(ctx, pico, toldCollection)
+	if err != nil {
+		return fmt.Errorf("subscribe: %w", err)
+	}
+	defer told.close()
 
 	load, err := newWrk(work, opts)
 	if err != nil {
@@ -184,7 +205,7 @@ func measure(ctx context.Context, rounds int, load *wrk, stock, pico *server, ou
 				continue
 			}
 			res.add(w.name, pair{stock: got[stock], picobase: got[pico]})
-			fmt.Fprintf(out, "round %d/%d %-7s %6.0f → %6.0f req/s, p99 %6.1f → %6.1f ms\n", round, rounds, w.name,
+			fmt.Fprintf(out, "round %d/%d %-12s %6.0f → %6.0f req/s, p99 %6.1f → %6.1f ms\n", round, rounds, w.name,
 				got[stock].rate, got[pico].rate, got[stock].p99, got[pico].p99)
 		}
 		if round == 0 {
@@ -209,9 +230,11 @@ func parseOptions(args []string) (options, error) {
 	fs.IntVar(&o.threads, "threads", 1, "threads of the load generator")
 	fs.StringVar(&o.picobase, "picobase", "bin/picobase", "PicoBase binary to measure")
 	fs.StringVar(&o.stock, "stock", "bin/pocketbase-stock", "where stock PocketBase is built")
-	fs.StringVar(&o.only, "only", "", "requests or backups; empty for both")
+	fs.StringVar(&o.only, "only", "", "requests, router, hooks or backups; empty for all")
 	fs.StringVar(&o.out, "out", "docs", "folder for the pages")
 	fs.BoolVar(&o.write, "write", true, "write the pages")
+	fs.StringVar(&o.caddy, "caddy", "bin/caddy-v2.11.9", "Caddy to measure the router against (make bench-router builds it)")
+	o.hooks.flags(fs)
 	o.backups.flags(fs)
 	if err := fs.Parse(args); err != nil {
 		return o, err
@@ -226,8 +249,8 @@ func parseOptions(args []string) (options, error) {
 
 func (o *options) validate() error {
 	switch {
-	case o.only != "" && o.only != partRequests && o.only != partBackups:
-		return fmt.Errorf("-only must be %s or %s, got %q", partRequests, partBackups, o.only)
+	case !slices.Contains([]string{"", partRequests, partRouter, partHooks, partBackups}, o.only):
+		return fmt.Errorf("-only must be %s, %s, %s or %s, got %q", partRequests, partRouter, partHooks, partBackups, o.only)
 	case o.rounds < 1:
 		return fmt.Errorf("-rounds must be at least 1, got %d", o.rounds)
 	case o.duration < time.Second || o.duration%time.Second != 0:
@@ -236,13 +259,16 @@ func (o *options) validate() error {
 		return fmt.Errorf("-connections must be at least -threads (1 or more), got %d and %d", o.connections, o.threads)
 	}
 
-	if err := o.backups.validate(); err != nil {
+	if err := errors.Join(o.hooks.validate(), o.backups.validate()); err != nil {
 		return err
 	}
 
 	// Servers run in their own folder, so a relative path would not be found.
 	var err error
 	if o.picobase, err = filepath.Abs(o.picobase); err != nil {
+		return err
+	}
+	if o.caddy, err = filepath.Abs(o.caddy); err != nil {
 		return err
 	}
 	o.stock, err = filepath.Abs(o.stock)

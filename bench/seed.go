@@ -15,11 +15,14 @@ const (
 	// and most for the server that creates fastest.
 	readCollection  = "bench_reads"
 	writeCollection = "bench_writes"
+
+	// What is created here PicoBase tells a subscriber.
+	toldCollection = "bench_told"
 )
 
-// createCollections creates both collections, open to everyone.
+// createCollections creates all collections, open to everyone.
 func (s *server) createCollections(ctx context.Context) error {
-	for _, name := range []string{readCollection, writeCollection} {
+	for _, name := range []string{readCollection, writeCollection, toldCollection} {
 		if err := s.api(ctx, http.MethodPost, "/api/collections", collection(name), nil); err != nil {
 			return err
 		}
@@ -27,7 +30,7 @@ func (s *server) createCollections(ctx context.Context) error {
 	return nil
 }
 
-// seed creates both collections and fills the one for reads.
+// seed creates all collections and fills the one for reads.
 func (s *server) seed(ctx context.Context) error {
 	if err := s.createCollections(ctx); err != nil {
 		return err

@@ -1,12 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -71,7 +71,12 @@ func (w *writer) write(ctx context.Context) {
 
 // create makes a record as a client does, and returns the answer.
 func (s *server) create(ctx context.Context, client *http.Client, body string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+recordsPath(writeCollection), bytes.NewReader([]byte(body)))
+	return s.send(ctx, client, workload{name: "create", method: http.MethodPost, path: recordsPath(writeCollection), body: body})
+}
+
+// send sends one request as a client does, and returns the answer.
+func (s *server) send(ctx context.Context, client *http.Client, w workload) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, w.method, s.url+w.path, strings.NewReader(w.body))
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +91,7 @@ func (s *server) create(ctx context.Context, client *http.Client, body string) (
 	defer res.Body.Close()
 	raw, err := io.ReadAll(res.Body)
 	if err == nil && res.StatusCode != http.StatusOK {
-		err = fmt.Errorf("create: %s: %s", res.Status, raw)
+		err = fmt.Errorf("%s: %s: %s", w.name, res.Status, raw)
 	}
 	return raw, err
 }

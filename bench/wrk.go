@@ -34,6 +34,7 @@ var workloads = []workload{
 	{name: "list", method: http.MethodGet, path: recordsPath(readCollection) + "?perPage=30"},
 	{name: "view", method: http.MethodGet, path: recordsPath(readCollection), paths: everyRow()},
 	{name: "create", method: http.MethodPost, path: recordsPath(writeCollection), body: newRow()},
+	{name: "create, told", method: http.MethodPost, path: recordsPath(toldCollection), body: newRow()},
 }
 
 func everyRow() []string {
@@ -90,25 +91,11 @@ func newWrk(dir string, opts options) (*wrk, error) {
 // run loads one server with one workload. An answer that is an error fails the
 // run: refusing requests is faster than serving them.
 func (w *wrk) run(ctx context.Context, s *server, load workload) (sample, error) {
-	args := append([]string(nil), w.args...)
-	if s.key != "" {
-		args = append(args, "--header", "X-API-Key: "+s.key)
-	}
-	args = append(args, s.url+load.path, "--", load.method, load.body)
-	args = append(args, load.paths...)
-
 	before, err := s.cpuTime()
 	if err != nil {
 		return sample{}, err
 	}
-	cmd := exec.CommandContext(ctx, "wrk", args...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return sample{}, fmt.Errorf("wrk: %w: %s", err, stderr.Bytes())
-	}
-	one, err := parseWrk(string(out))
+	one, err := w.load(ctx, s.url, s.key, load)
 	if err != nil {
 		return sample{}, err
 	}
@@ -124,6 +111,25 @@ func (w *wrk) run(ctx context.Context, s *server, load workload) (sample, error)
 	}
 	one.cpu = float64((after - before).Microseconds()) / one.requests
 	return one, nil
+}
+
+// load runs the workload against a URL, which measures the client's side of it.
+func (w *wrk) load(ctx context.Context, url, key string, load workload) (sample, error) {
+	args := append([]string(nil), w.args...)
+	if key != "" {
+		args = append(args, "--header", "X-API-Key: "+key)
+	}
+	args = append(args, url+load.path, "--", load.method, load.body)
+	args = append(args, load.paths...)
+
+	cmd := exec.CommandContext(ctx, "wrk", args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return sample{}, fmt.Errorf("wrk: %w: %s", err, stderr.Bytes())
+	}
+	return parseWrk(string(out))
 }
 
 // parseWrk reads the line that wrk.lua prints at the end.

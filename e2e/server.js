@@ -42,6 +42,11 @@ export async function until(what, check, limit = patience) {
   }
 }
 
+/** Whether the URL is answered well. Bodies are read, or the connection stays taken; no answer is waited for for ever. */
+export function answers(url) {
+  return fetch(url, { signal: AbortSignal.timeout(5000) }).then(async (r) => (await r.text(), r.ok)).catch(() => false)
+}
+
 /** Runs picobase with args and returns { code, stdout, stderr }. */
 export async function picobase(args, options = {}) {
   try {
@@ -78,20 +83,28 @@ export class Server {
 
   spawn(args, env, program = binary) {
     this.output = ''
+    this.jsonLog = args.includes('json')
     this.process = spawn(program, args, { env: cleanEnv(env), stdio: ['ignore', 'pipe', 'pipe'] })
     this.exited = new Promise((resolve) => this.process.on('exit', (code, signal) => resolve({ code, signal })))
     for (const stream of [this.process.stdout, this.process.stderr]) {
-      stream.setEncoding('utf8').on('data', (text) => (this.output += text))
+      stream.setEncoding('utf8').on('data', (text) => {
+        this.output += text
+        // What the server printed may arrive here after its first answers.
+        this.publishable ??= /pbk_pub_\w{38}/.exec(this.output)?.[0]
+        this.secret ??= /pbk_sec_\w{38}/.exec(this.output)?.[0]
+      })
     }
   }
 
   async ready(limit) {
     await until('start', async () => {
       if (this.process.exitCode !== null) throw new Error(`picobase ended with ${this.process.exitCode}: ${this.output}`)
-      return fetch(this.url + '/api/v1/ready').then((r) => r.ok, () => false)
+      // Read to its end, and with a limit of its own: a fetch whose answer is left
+      // unread can keep later ones waiting for ever.
+      return answers(this.url + '/api/v1/ready')
     }, limit)
-    this.publishable = /pbk_pub_\w+/.exec(this.output)?.[0]
-    this.secret = /pbk_sec_\w+/.exec(this.output)?.[0]
+    // What it printed may still be on its way through the pipe.
+    if (!this.jsonLog) await until('the announcement', () => /api\/health\n|only shown when they are made/.test(this.output), limit)
   }
 
   /** Ends the server and returns { code, signal }. */

@@ -91,6 +91,11 @@ func TestAskBefore(t *testing.T) {
 		{"batch, an update", func() (int, map[string]any) {
 			return batch(inner("PUT", path, map[string]any{"id": known.Id, "name": "Known"}))
 		}, 200, nil},
+		{"batch, a sign-up that nobody could foresee", func() (int, map[string]any) {
+			again := signUp("evil-again@example.com")
+			again["id"] = known.Id
+			return batch(inner("DELETE", path+"/"+known.Id, nil), inner("PUT", path, again))
+		}, 400, nil}, // the whole batch fails: it was an update when the batch began
 		{"another collection", func() (int, map[string]any) {
 			return s.call(http.MethodPost, "/api/collections/clients/records", "", map[string]any{})
 		}, 403, nil}, // by its own rule
@@ -104,7 +109,7 @@ func TestAskBefore(t *testing.T) {
 			t.Errorf("%s: %v", c.name, answer)
 		}
 	}
-	for _, email := range []string{"evil-a@example.com", "evil-o@example.com", "b3@example.com", "evil-b@example.com"} {
+	for _, email := range []string{"evil-a@example.com", "evil-o@example.com", "b3@example.com", "evil-b@example.com", "evil-again@example.com"} {
 		if _, err := s.app.FindAuthRecordByEmail("users", email); err == nil {
 			t.Errorf("%s was created", email)
 		}

@@ -2,7 +2,9 @@ package hooks
 
 import (
 	"bytes"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/picobase/picobase/internal/event"
@@ -115,6 +117,9 @@ func (p recordEvents) deleted(e *core.RecordEvent) error {
 	}
 	return within(e, func(tx core.App) error {
 		before, err := stored(tx, e.Record)
+		if errors.Is(err, sql.ErrNoRows) {
+			return e.Next() // somebody was faster, and PocketBase is content with that
+		}
 		if err != nil {
 			return err
 		}
@@ -139,6 +144,9 @@ func (p recordEvents) updated(e *core.RecordEvent) error {
 		// What the database holds, not what the record was loaded with: of two
 		// confirmations at once only one verifies.
 		before, err := stored(tx, e.Record)
+		if errors.Is(err, sql.ErrNoRows) {
+			return e.Next() // deleted meanwhile: nothing changes
+		}
 		if err != nil {
 			return err
 		}

@@ -106,7 +106,7 @@ func newSite(t *testing.T, bind func(app core.App)) *site {
 	t.Cleanup(provider.Close)
 	app.Settings().Batch.Enabled = true
 	app.Settings().Batch.MaxRequests = 10
-	app.Settings().Batch.Timeout = 5
+	app.Settings().Batch.Timeout = 60
 	app.Settings().RateLimits.Enabled = false
 	if err := app.Save(app.Settings()); err != nil {
 		t.Fatal(err)
@@ -122,6 +122,7 @@ func newSite(t *testing.T, bind func(app core.App)) *site {
 			Name: "oidc", ClientId: "id", ClientSecret: "secret",
 			AuthURL: provider.URL, TokenURL: provider.URL + "/token", UserInfoURL: provider.URL,
 		}}
+		users.Fields.GetByName(core.FieldNamePassword).(*core.PasswordField).Cost = 4 // a fast hash
 		users.Fields.Add(&core.TextField{Name: "note", Hidden: true}, &core.TextField{Name: "bio", Max: 100_000})
 	})
 	bind(app)
@@ -179,6 +180,21 @@ func (s *site) fresh(record *core.Record) *core.Record {
 	return found
 }
 
+// sent waits until the mail with a one-time password is out: only then PocketBase
+// knows whose address it proves.
+func (s *site) sent(otpID any) {
+	s.t.Helper()
+	id, _ := otpID.(string)
+	for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(time.Millisecond) {
+		if otp, err := s.app.FindOTPById(id); err == nil && otp.SentTo() != "" {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("the mail of the one-time password %s was not sent", id)
+		}
+	}
+}
+
 func (s *site) token(record *core.Record) string {
 	s.t.Helper()
 	token, err := record.NewAuthToken()
@@ -225,15 +241,4 @@ func types(events []noted) []string {
 		found = append(found, e.Type)
 	}
 	return found
-}
-
-func until(t *testing.T, what string, check func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for !check() {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s did not happen", what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
 }

@@ -21,7 +21,7 @@ type goPackage struct {
 }
 
 // leaves may be imported by everything and import none of the rest.
-var leaves = []string{"apierr", "backupzip", "config", "disk", "event", "guard", "hookfiles", "httpapi", "objectstore", "routertest", "scope", "secret", "token", "worker"}
+var leaves = []string{"apierr", "apikey", "backupzip", "config", "disk", "event", "exitfile", "guard", "hookfiles", "httpapi", "objectstore", "routertest", "routes", "scope", "secret", "token", "watch", "worker"}
 
 func TestImportRule(t *testing.T) {
 	t.Parallel()
@@ -56,10 +56,16 @@ func forbidden(name, imported string) string {
 		return "plugins import leaves only"
 	case isLeaf(name) && !isLeaf(own):
 		return "a leaf imports nothing but leaves"
+	case within(name, "internal/router") && !isLeaf(own) && !within(own, "internal/router"):
+		return "the router imports leaves only"
 	case name == "hooks" && !isLeaf(own):
 		return "hooks import leaves only"
+	case driverOf(name) != "" && driverOf(own) != "" && driverOf(name) != driverOf(own):
+		return "drivers never import each other"
 	case own == "internal/tenant" && name != "" && name != strings.TrimSuffix(module, "/") && name != "internal/platform":
 		return "only main and the platform build tenants"
+	case own == "internal/platform" && name != "" && name != strings.TrimSuffix(module, "/"):
+		return "only main builds the platform"
 	}
 	return ""
 }
@@ -67,6 +73,7 @@ func forbidden(name, imported string) string {
 // forbiddenDeep judges everything that ends up in the package.
 func forbiddenDeep(name, dep string) string {
 	thin := within(name, "internal/router") || within(name, "internal/cli") || within(name, "internal/platform/driver") ||
+		within(name, "internal/platform/feed") || within(name, "internal/platform/fleet") || within(name, "internal/platform/sign") ||
 		name == "internal/apierr" || name == "internal/scope" || name == "internal/config"
 	if thin && strings.HasPrefix(dep, "github.com/pocketbase/") {
 		return "it must not need PocketBase"
@@ -76,6 +83,15 @@ func forbiddenDeep(name, dep string) string {
 
 // within reports whether name is the package dir or one below it.
 func within(name, dir string) bool { return name == dir || strings.HasPrefix(name, dir+"/") }
+
+// driverOf names the driver that a package belongs to, if it does to one.
+func driverOf(name string) string {
+	rest, ok := strings.CutPrefix(name, "internal/platform/driver/")
+	if first, _, _ := strings.Cut(rest, "/"); ok && first != "drivertest" {
+		return first
+	}
+	return ""
+}
 
 func isPlugin(name string) bool { return strings.HasPrefix(name, "plugins/") }
 

@@ -368,6 +368,24 @@ describe('tokens of the platform', () => {
     const trail = await tenant.fetch('/api/v1/audit?action=key.created&actorKind=platform', { token: sign() })
     assert.equal(trail.body.items[0].actor.name, 'ann@example.com')
   })
+  test('do all that the platform needs, without a trace of use', async () => {
+    const at = async (pathname) => {
+      const answer = await tenant.fetch(pathname, { token: sign() })
+      assert.equal(answer.status, 200, `${pathname}: ${JSON.stringify(answer.body)}`)
+      return answer.body
+    }
+    for (const pathname of ['usage', 'logs', 'audit', 'settings', 'webhooks', 'webhooks/deliveries', 'hooks', 'backups', 'backups/pitr', 'health']) {
+      await at(`/api/v1/${pathname}`)
+    }
+    const made = await tenant.fetch('/api/v1/backups', { token: sign(), json: { label: 'before something' } })
+    assert.ok(made.status < 300, JSON.stringify(made.body))
+    const backup = await until('the backup', async () => (await at('/api/v1/backups')).items.find((b) => b.status === 'ok'))
+    assert.equal((await tenant.fetch(`/api/v1/backups/${backup.id}/verify`, { token: sign(), json: {} })).status, 200)
+    const due = await at('/api/v1/due')
+    assert.deepEqual([due.busy, due.synced], [[], true])
+    // What nobody but the platform asks for keeps no project awake.
+    assert.equal((await at('/api/v1/due')).idleSince, due.idleSince)
+  })
   test('forged, foreign and stale ones do not', async () => {
     const now = Math.floor(Date.now() / 1000)
     for (const [name, bad] of [

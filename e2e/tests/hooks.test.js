@@ -309,6 +309,59 @@ test('a folder: loaded at the start, watched, and never in the way of it', async
   }
 })
 
+test('push --watch: every change is pushed, what is wrong is said with its place, and nothing ends it', async () => {
+  const dir = await folder({ 'main.pb.js': slugHook('one') })
+  let server, watching
+  try {
+    server = await Server.start({ args: ['--hooksDir', '/nonexistent', '--replication', 'off'] })
+    await makePosts(server)
+    await until('the first keys', () => server.publishable)
+    const { key } = JSON.parse((await picobase(['keys', 'create', '--kind', 'secret', '--scope', 'hooks', '--json', '--dir', server.dir])).stdout)
+    await until('the key', async () => (await server.fetch('/api/v1/hooks', { key })).status === 200)
+    const to = ['--url', server.url, '--key', key]
+    assert.equal((await picobase(['hooks', 'push', '/nonexistent', '--watch', ...to])).code, 2)
+    assert.equal((await picobase(['hooks', 'push', dir, '--watch', '--url', server.url, '--key', server.publishable])).code, 4, 'it begins with a push that works')
+
+    watching = spawn(binary, ['hooks', 'push', dir, '--watch', ...to], { env: cleanEnv() })
+    let said = ''
+    let numbers = ''
+    watching.stderr.setEncoding('utf8').on('data', (text) => (said += text))
+    watching.stdout.setEncoding('utf8').on('data', (text) => (numbers += text))
+    const ended = new Promise((resolve) => watching.on('exit', resolve))
+    await slugIs(server, 'one')
+    await until('the watching', () => said.includes('Watching'))
+    await put(dir, { 'main.pb.js': slugHook('two') })
+    await slugIs(server, 'two')
+    await put(dir, { 'main.pb.js': `${slugHook('three')}\nundefinedFunction(1)\n` })
+    await until('what is wrong', () => /^main\.pb\.js:6:\d+: .*undefinedFunction/m.test(said))
+    assert.equal((await post(server)).slug, 'two')
+    await put(dir, { 'readme.md': 'no part of it' })
+    await put(dir, { 'main.pb.js': slugHook('three') })
+    await slugIs(server, 'three')
+    await rm(path.join(dir, 'main.pb.js'))
+    await until('that there are none', () => said.includes('no *.pb.js file'))
+    assert.equal((await post(server)).slug, 'three')
+
+    // Nobody is there for a while.
+    const { port, dir: data } = server
+    await server.stop()
+    await put(dir, { 'main.pb.js': slugHook('four'), 'lib/a.js': '' })
+    await until('that the server is gone', () => said.includes('no answer from'))
+    server = await Server.start({ dir: data, port, args: ['--hooksDir', '/nonexistent', '--replication', 'off'] })
+    server.publishable = JSON.parse((await picobase(['keys', 'create', '--kind', 'publishable', '--json', '--dir', data])).stdout).key
+    await until('the key', async () => (await post(server)).id)
+    await slugIs(server, 'four')
+
+    watching.kill('SIGINT')
+    assert.equal(await ended, 0)
+    assert.deepEqual(numbers.trim().split('\n'), ['1', '2', '3', '4'])
+  } finally {
+    watching?.kill('SIGKILL')
+    await server?.close()
+    await rm(dir, { recursive: true, force: true })
+  }
+})
+
 test('hooks travel with a backup', async () => {
   const server = await Server.start({ args: ['--hooksDir', '/nonexistent', '--replication', 'off'] })
   const elsewhere = await mkdtemp(path.join(tmpdir(), 'picobase-elsewhere-'))

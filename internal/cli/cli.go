@@ -11,7 +11,6 @@ package cli
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,6 +39,7 @@ type Error struct {
 	Err  error
 
 	status  int             // of the HTTP answer, if it was one
+	name    string          // code of the answer's error
 	details json.RawMessage // of the answer's error
 }
 
@@ -70,69 +70,6 @@ func ExitCode(err error) int {
 	}
 }
 
-// Target says which tenant a command is for.
-type Target struct {
-	URL string // a running server; empty for the folder
-	Key string // secret API key for URL
-	Dir string // data folder on this machine
-
-	// Create lets the command begin a folder that does not exist yet.
-	Create bool
-
-	// Recover lets the command work on the backups of a folder that is not there
-	// any more.
-	Recover bool
-}
-
-// Connect opens the way to a tenant. The caller closes it.
-type Connect func(ctx context.Context, target Target) (*Client, io.Closer, error)
-
-// targetFlags adds the flags that say which tenant a command is for.
-func targetFlags(cmd *cobra.Command, target *Target) {
-	cmd.PersistentFlags().StringVar(&target.URL, "url", "", "URL of a running server (default $PICOBASE_URL)")
-	cmd.PersistentFlags().StringVar(&target.Key, "key", "", "secret API key for --url (default $PICOBASE_API_KEY)")
-}
-
-// resolve fills the target from the flags and the environment: a folder that
-// is named wins over a server that the environment names.
-func resolve(cmd *cobra.Command, target Target) (Target, error) {
-	dir := cmd.Flag("dir")
-	target.Dir = dir.Value.String()
-	if target.URL != "" && dir.Changed {
-		return target, Usage("--url and --dir are two different places: give one")
-	}
-	if target.URL == "" && !dir.Changed {
-		target.URL = os.Getenv("PICOBASE_URL")
-	}
-	if target.URL == "" {
-		if target.Key != "" {
-			return target, Usage("--key goes with --url")
-		}
-		return target, nil
-	}
-	if target.Key == "" {
-		target.Key = os.Getenv("PICOBASE_API_KEY")
-	}
-	if target.Key == "" {
-		return target, Usage("--url needs --key or PICOBASE_API_KEY")
-	}
-	return target, nil
-}
-
-// run connects to the tenant of the command and calls do with it.
-func run(cmd *cobra.Command, connect Connect, target Target, do func(context.Context, *Client) error) (err error) {
-	resolved, err := resolve(cmd, target)
-	if err != nil {
-		return err
-	}
-	client, closer, err := connect(cmd.Context(), resolved)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, closer.Close()) }()
-	return do(cmd.Context(), client)
-}
-
 // printJSON writes value as one line of JSON.
 func printJSON(w io.Writer, value any) error { return json.NewEncoder(w).Encode(value) }
 
@@ -142,7 +79,7 @@ func confirm(cmd *cobra.Command, yes bool, question string) error {
 	if yes {
 		return nil
 	}
-	if file, ok := cmd.InOrStdin().(*os.File); ok && !isatty.IsTerminal(file.Fd()) {
+	if _, ok := cmd.InOrStdin().(*os.File); ok && !isTerminal(cmd.InOrStdin()) {
 		return Usage("%s needs a yes: add --yes", cmd.CommandPath())
 	}
 	fmt.Fprint(cmd.ErrOrStderr(), question+" [y/N] ")
@@ -155,6 +92,12 @@ func confirm(cmd *cobra.Command, yes bool, question string) error {
 		return nil
 	}
 	return &Error{Code: ExitFailed, Err: errors.New("not confirmed, nothing was changed")}
+}
+
+// isTerminal reports whether a stream is a person's terminal.
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
+	return ok && isatty.IsTerminal(file.Fd())
 }
 
 // exactArgs is cobra.ExactArgs with this package's exit code.

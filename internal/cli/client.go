@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -23,16 +24,28 @@ type Client struct {
 	local bool // in this process, not over the network
 	http  *http.Client
 
+	// bearer returns the token for Authorization, which may end while the client is
+	// in use. Nil for none.
+	bearer func(context.Context) (string, error)
+
 	poll    time.Duration // how often is asked whether something is done
 	silence time.Duration // after which a download is given up
 }
 
 // NewClient returns a client for the server at base, with a secret API key.
-// With a transport (nil for the network), requests go there instead.
+// With a transport (nil for the network), requests go there instead. A base of
+// unix:/path is a server at a socket of this machine.
 func NewClient(base, key string, transport http.RoundTripper) (*Client, error) {
+	if path, ok := strings.CutPrefix(base, "unix:"); ok && transport == nil {
+		return newSocketClient(strings.TrimPrefix(path, "//"), key)
+	}
 	parsed, err := url.Parse(base)
 	if err != nil || parsed.Host == "" || (parsed.Scheme != "http" && parsed.Scheme != "https") {
 		return nil, Usage("%q is not the URL of a server: write it as https://api.example.com", base)
+	}
+	local := transport != nil
+	if !local {
+		transport = networkTransport()
 	}
 	client := &http.Client{
 		Transport: transport,
@@ -40,9 +53,42 @@ func NewClient(base, key string, transport http.RoundTripper) (*Client, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return &Client{
-		base: strings.TrimRight(base, "/"), key: key, local: transport != nil, http: client,
+		base: strings.TrimRight(base, "/"), key: key, local: local, http: client,
 		poll: time.Second, silence: requestTimeout,
 	}, nil
+}
+
+// networkTransport is Go's own, except that names below localhost are this machine, as
+// they are for browsers and curl: Go asks the resolver, and few know them.
+func networkTransport() http.RoundTripper {
+	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck,forcetypeassert // it is one
+	dial := (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if host, port, err := net.SplitHostPort(address); err == nil && belowLocalhost(host) {
+			address = net.JoinHostPort("localhost", port)
+		}
+		return dial(ctx, network, address)
+	}
+	transport.Proxy = func(request *http.Request) (*url.URL, error) {
+		if belowLocalhost(request.URL.Hostname()) {
+			return nil, nil
+		}
+		return http.ProxyFromEnvironment(request)
+	}
+	return transport
+}
+
+func belowLocalhost(host string) bool { return strings.HasSuffix(strings.ToLower(host), ".localhost") }
+
+func newSocketClient(path, key string) (*Client, error) {
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", path)
+	}}
+	client, err := NewClient("http://localhost", key, transport)
+	if err == nil {
+		client.local = false
+	}
+	return client, err
 }
 
 // Call sends in (nil for no body) as JSON and decodes the answer into out (nil
@@ -99,6 +145,19 @@ type call struct {
 // send sends a request and returns its response, whose body the caller closes.
 // An answer that is no success is returned as an Error. Nothing but ctx bounds it.
 func (c *Client) send(ctx context.Context, method, path string, carried call) (*http.Response, error) {
+	response, err := c.exchange(ctx, method, path, carried)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode >= http.StatusMultipleChoices {
+		defer response.Body.Close()
+		return nil, answerError(response)
+	}
+	return response, nil
+}
+
+// exchange is send for callers that read an answer of any status.
+func (c *Client) exchange(ctx context.Context, method, path string, carried call) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, method, c.base+path, carried.body)
 	if err != nil {
 		return nil, err
@@ -112,13 +171,16 @@ func (c *Client) send(ctx context.Context, method, path string, carried call) (*
 	if c.key != "" {
 		request.Header.Set("X-API-Key", c.key)
 	}
+	if c.bearer != nil {
+		token, err := c.bearer(ctx)
+		if err != nil {
+			return nil, err
+		}
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
 	response, err := c.http.Do(request)
 	if err != nil {
 		return nil, c.unreachable(err)
-	}
-	if response.StatusCode >= http.StatusMultipleChoices {
-		defer response.Body.Close()
-		return nil, answerError(response)
 	}
 	return response, nil
 }
@@ -159,7 +221,7 @@ func answerError(response *http.Response) error {
 		code = ExitNotFound
 	}
 	return &Error{
-		Code: code, status: response.StatusCode, details: body.Error.Details,
+		Code: code, status: response.StatusCode, name: body.Error.Code, details: body.Error.Details,
 		Err: fmt.Errorf("%s (%s)", body.Error.Message, body.Error.Code),
 	}
 }

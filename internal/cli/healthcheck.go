@@ -22,7 +22,7 @@ func NewHealthcheck() *cobra.Command {
 			return checkHealth(cmd.Context(), url)
 		},
 	}
-	cmd.Flags().StringVar(&url, "url", "", "the server (default http://127.0.0.1:$PORT, or port 8090)")
+	cmd.Flags().StringVar(&url, "url", "", "the server, or unix:/path of its socket (default http://127.0.0.1:$PORT, or port 8090)")
 	return cmd
 }
 

@@ -56,7 +56,7 @@ type hookProblem struct {
 }
 
 func (p hookProblem) String() string {
-	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Message)
+	return printable(fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Message))
 }
 
 // NewHooks returns the command hooks with its verbs.

@@ -120,6 +120,8 @@ func printHookLog(out io.Writer, data string, asJSON bool) error {
 		_, err := fmt.Fprintf(out, "… %d entries dropped, this terminal is too slow\n", entry.Count)
 		return err
 	}
+	// Whoever sends requests may choose what a hook logs, and terminals obey.
+	entry.Message, entry.RequestID, entry.Hook = printable(entry.Message), printable(entry.RequestID), printable(entry.Hook)
 	place := entry.Hook
 	if entry.File != "" {
 		place += fmt.Sprintf("  %s:%d", entry.File, entry.Line)

@@ -20,6 +20,7 @@ const defaultHooksDir = "jsvm_hooks"
 type hooksPushOptions struct {
 	Dir, Label         string
 	DryRun, Keep, JSON bool
+	Watch              bool
 }
 
 func hooksPush(connect Connect, target *Target) *cobra.Command {
@@ -27,7 +28,7 @@ func hooksPush(connect Connect, target *Target) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "push [DIR]",
 		Short:   "Upload the hooks in a folder (default " + defaultHooksDir + ") and put them in force",
-		Example: "  picobase hooks push\n  picobase hooks push ./hooks --dry-run --url https://api.example.com",
+		Example: "  picobase hooks push\n  picobase hooks push ./hooks --dry-run --url https://api.example.com\n  picobase hooks push --watch",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return Usage("%s takes one folder at most", cmd.CommandPath())
@@ -38,17 +39,25 @@ func hooksPush(connect Connect, target *Target) *cobra.Command {
 			if len(args) == 1 {
 				o.Dir = args[0]
 			}
+			push := func(body map[string]any) error {
+				// Connected anew for each: between two, a folder may be restored.
+				return run(cmd, connect, *target, func(ctx context.Context, c *Client) error {
+					return pushHooks(ctx, c, o, body, cmd.OutOrStdout(), cmd.ErrOrStderr())
+				})
+			}
+			if o.Watch {
+				return watchHooks(cmd.Context(), o, push, cmd.ErrOrStderr())
+			}
 			body, err := readHooks(o)
 			if err != nil {
 				return err
 			}
-			return run(cmd, connect, *target, func(ctx context.Context, c *Client) error {
-				return pushHooks(ctx, c, o, body, cmd.OutOrStdout(), cmd.ErrOrStderr())
-			})
+			return push(body)
 		},
 	}
 	cmd.Flags().StringVar(&o.Label, "label", "", "a text to tell the version by, such as a commit")
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "check the hooks and change nothing")
+	cmd.Flags().BoolVar(&o.Watch, "watch", false, "go on, and push whenever the folder changes")
 	cmd.Flags().BoolVar(&o.Keep, "no-activate", false, "store the version and leave the active one in force")
 	cmd.Flags().BoolVar(&o.JSON, "json", false, "print one JSON object")
 	return cmd

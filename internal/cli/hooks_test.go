@@ -124,3 +124,17 @@ func TestHooksTypes(t *testing.T) {
 		t.Errorf("wrote %s, %v", content, err)
 	}
 }
+
+// Whoever sends requests may choose what a hook logs: it must not reach the
+// terminal as anything but text.
+func TestHookLogsDoNotCommandTheTerminal(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	entry := `{"time":"t","level":"info","message":"a\u001b]0;owned\u0007b\u009b2Jc\nsecond line\tü","requestId":"r\u001b[2J"}`
+	if err := printHookLog(&out, entry, false); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); strings.ContainsAny(got, "\x1b\x07\u009b") || !strings.Contains(got, "second line\tü") {
+		t.Errorf("%q", got)
+	}
+}

@@ -35,7 +35,10 @@ func NewLogs(connect Connect) *cobra.Command {
 					return showLogs(ctx, c, o, cmd.OutOrStdout())
 				}
 				if c.local {
-					return Usage("--tail follows a running server: give its --url")
+					return Usage("--tail follows a running server: give its --url, or --project")
+				}
+				if o.Filter != "" {
+					return Usage("--filter is for what is stored; --tail takes --level, --status, --route and --key-id")
 				}
 				return tailLogs(ctx, c, o, cmd.OutOrStdout())
 			})
@@ -47,7 +50,7 @@ func NewLogs(connect Connect) *cobra.Command {
 	flags.StringVar(&o.Key, "key-id", "", "only this key")
 	flags.StringVar(&o.Route, "route", "", "only this route, as in the log")
 	flags.StringVar(&o.Status, "status", "", "only this status (404) or class (4xx)")
-	flags.StringVar(&o.Level, "level", "", "only this level (0 info, 4 warning, 8 error)")
+	flags.StringVar(&o.Level, "level", "", "only this level: debug, info, warn, error or a number")
 	flags.StringVar(&o.Filter, "filter", "", "a PocketBase filter, such as data.status>=500")
 	flags.IntVar(&o.Limit, "limit", 50, "how many entries")
 	flags.BoolVar(&o.JSON, "json", false, "print one JSON object a line")
@@ -103,6 +106,10 @@ func showLogs(ctx context.Context, c *Client, o logsOptions, out io.Writer) erro
 
 // tailLogs prints the live log until ctx ends or the server closes it.
 func tailLogs(ctx context.Context, c *Client, o logsOptions, out io.Writer) error {
+	keep, err := tailLevel(o.Level)
+	if err != nil {
+		return err
+	}
 	path := "/api/v1/logs/stream" + query(map[string]string{"key": o.Key, "route": o.Route, "status": o.Status})
 	response, err := c.open(ctx, http.MethodGet, path, nil)
 	if err != nil {
@@ -116,7 +123,10 @@ func tailLogs(ctx context.Context, c *Client, o logsOptions, out io.Writer) erro
 		if !found {
 			continue
 		}
-		if err := printTail(out, strings.TrimSpace(data), o.JSON); err != nil {
+		if data = strings.TrimSpace(data); !keep(data) {
+			continue
+		}
+		if err := printTail(out, data, o.JSON); err != nil {
 			return err
 		}
 	}
@@ -124,6 +134,29 @@ func tailLogs(ctx context.Context, c *Client, o logsOptions, out io.Writer) erro
 		return nil // the person stopped it
 	}
 	return lines.Err()
+}
+
+// tailLevel selects entries of the live log by level. They have none of their own:
+// requests are stored as errors when they have one, and as info otherwise.
+func tailLevel(level string) (func(data string) bool, error) {
+	var failed bool
+	switch strings.ToLower(level) {
+	case "":
+		return func(string) bool { return true }, nil
+	case "info", "0":
+	case "error", "8":
+		failed = true
+	default:
+		return nil, Usage("--level: with --tail, info or error: requests have no other")
+	}
+	return func(data string) bool {
+		var entry struct {
+			Method string `json:"method"`
+			Error  string `json:"error"`
+		}
+		// What is no request, such as that some were dropped, is told at any level.
+		return json.Unmarshal([]byte(data), &entry) != nil || entry.Method == "" || (entry.Error != "") == failed
+	}, nil
 }
 
 func printTail(out io.Writer, data string, asJSON bool) error {

@@ -145,7 +145,7 @@ func webhooksList(connect Connect, target *Target) *cobra.Command {
 func webhooksUpdate(connect Connect, target *Target) *cobra.Command {
 	var address, description string
 	var events []string
-	var enable, disable bool
+	var enable, disable, failOpen bool
 	cmd := &cobra.Command{
 		Use:     "update ID",
 		Short:   "Change a webhook, disable it, or revive one that was disabled",
@@ -155,6 +155,7 @@ func webhooksUpdate(connect Connect, target *Target) *cobra.Command {
 	cmd.Flags().StringVar(&address, "to", "", "another URL")
 	cmd.Flags().StringArrayVar(&events, "event", nil, "a type of event, repeatable; replaces all")
 	cmd.Flags().StringVar(&description, "description", "", "another description")
+	cmd.Flags().BoolVar(&failOpen, "fail-open", false, "allow when a blocking webhook does not answer; =false for the opposite")
 	cmd.Flags().BoolVar(&enable, "enable", false, "send again")
 	cmd.Flags().BoolVar(&disable, "disable", false, "send no more")
 	return webhookCommand(connect, target, cmd, func(ctx context.Context, c *Client, args []string, asJSON bool) error {
@@ -164,6 +165,9 @@ func webhooksUpdate(connect Connect, target *Target) *cobra.Command {
 				body[map[string]string{"to": "url", "event": "events", "description": "description"}[flag]] = value
 			}
 		}
+		if cmd.Flags().Changed("fail-open") {
+			body["failOpen"] = failOpen
+		}
 		if enable && disable {
 			return Usage("--enable and --disable exclude each other")
 		}
@@ -171,7 +175,7 @@ func webhooksUpdate(connect Connect, target *Target) *cobra.Command {
 			body["enabled"] = enable
 		}
 		if len(body) == 0 {
-			return Usage("nothing to change: give --to, --event, --description, --enable or --disable")
+			return Usage("nothing to change: give --to, --event, --description, --fail-open, --enable or --disable")
 		}
 		var changed webhook
 		if err := c.Call(ctx, http.MethodPatch, webhookPath(args[0]), body, &changed); err != nil {

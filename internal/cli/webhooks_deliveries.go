@@ -67,7 +67,7 @@ func webhooksDeliveries(connect Connect, target *Target) *cobra.Command {
 		Args:    atMostOne("ID"),
 	}
 	cmd.Flags().StringVar(&o.Webhook, "webhook", "", "only those of this webhook")
-	cmd.Flags().StringVar(&o.Status, "status", "", "only pending, delivered or failed ones")
+	cmd.Flags().StringVar(&o.Status, "status", "", "only pending, delivered, failed or skipped ones")
 	cmd.Flags().StringVar(&o.Type, "type", "", "only those of this type of event")
 	cmd.Flags().IntVar(&o.Page, "page", 1, "the page")
 	cmd.Flags().IntVar(&o.PerPage, "per-page", 50, "how many a page")

@@ -22,8 +22,11 @@ import (
 	"time"
 )
 
-// ErrRefused says that an address may not be connected to.
-var ErrRefused = errors.New("the address is not a public one")
+// The reasons why an address may not be connected to.
+var (
+	ErrRefused   = errors.New("the address is not a public one")
+	ErrNotListed = errors.New("the address is not a listed one")
+)
 
 const (
 	dialTimeout = 10 * time.Second
@@ -35,13 +38,19 @@ const (
 // address. It goes through no proxy, which would connect in its place. Allow is
 // called for every connection and whenever one is used; nil allows nothing more.
 func Transport(allow func() []string) *http.Transport {
-	return transport(allow, nil)
+	return transport(checker{allow: allow}, nil)
+}
+
+// ListedTransport returns a transport as Transport does, but one that connects to
+// nothing else than what allow lists.
+func ListedTransport(allow func() []string) *http.Transport {
+	return transport(checker{allow: allow, listedOnly: true}, nil)
 }
 
 // transport takes the resolver too (nil for the system's), for tests.
-func transport(allow func() []string, resolver *net.Resolver) *http.Transport {
-	if allow == nil {
-		allow = func() []string { return nil }
+func transport(check checker, resolver *net.Resolver) *http.Transport {
+	if check.allow == nil {
+		check.allow = func() []string { return nil }
 	}
 	return &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -49,7 +58,8 @@ func transport(allow func() []string, resolver *net.Resolver) *http.Transport {
 			if err != nil {
 				return nil, err
 			}
-			check := checker{allow, host}
+			check := check
+			check.host = host
 			dialer := net.Dialer{Timeout: dialTimeout, Resolver: resolver, Control: check.control}
 			conn, err := dialer.DialContext(ctx, network, address)
 			if err != nil {
@@ -69,8 +79,9 @@ func transport(allow func() []string, resolver *net.Resolver) *http.Transport {
 
 // checker judges the connections to one host.
 type checker struct {
-	allow func() []string
-	host  string
+	allow      func() []string
+	listedOnly bool
+	host       string
 }
 
 // control is called by the dialer with each address that it is about to connect to.
@@ -81,10 +92,15 @@ func (c checker) check(address string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %s", ErrRefused, address)
 	}
-	if addr := parsed.Addr(); !IsPublic(addr) && !listed(c.allow(), c.host, addr) {
-		return fmt.Errorf("%w: %s is %s", ErrRefused, c.host, addr)
+	addr := parsed.Addr()
+	public := IsPublic(addr)
+	switch {
+	case public && !c.listedOnly, listed(c.allow(), c.host, addr):
+		return nil
+	case public:
+		return fmt.Errorf("%w: %s is %s", ErrNotListed, c.host, addr)
 	}
-	return nil
+	return fmt.Errorf("%w: %s is %s", ErrRefused, c.host, addr)
 }
 
 // watched is a connection that is kept for further requests: what is taken off

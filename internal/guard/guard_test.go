@@ -174,7 +174,7 @@ func TestRebinding(t *testing.T) {
 	if err != nil || strings.Join(addresses, " ") != "93.184.216.34" {
 		t.Fatal(addresses, err)
 	}
-	_, err = (&http.Client{Transport: transport(nil, resolver)}).Get("http://rebind.example.com:" + port + "/")
+	_, err = (&http.Client{Transport: transport(checker{}, resolver)}).Get("http://rebind.example.com:" + port + "/")
 	if !errors.Is(err, ErrRefused) || reached.Load() > 0 {
 		t.Errorf("%v, reached %d times", err, reached.Load())
 	}
@@ -192,6 +192,70 @@ func TestRedirect(t *testing.T) {
 	_, err := (&http.Client{Transport: Transport(allowOuter)}).Get("http://localhost:" + port(outer) + "/")
 	if !errors.Is(err, ErrRefused) || reached.Load() > 0 {
 		t.Errorf("%v, reached %d times", err, reached.Load())
+	}
+}
+
+// No proxy of the environment connects in the guard's place.
+func TestNoProxy(t *testing.T) {
+	var reached atomic.Int32
+	proxy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
+	t.Cleanup(proxy.Close)
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"} {
+		t.Setenv(name, proxy.URL)
+	}
+	for _, transport := range []*http.Transport{Transport(nil), ListedTransport(nil)} {
+		for _, url := range []string{"http://10.0.0.1/", "https://10.0.0.1/"} {
+			if _, err := (&http.Client{Transport: transport}).Get(url); !errors.Is(err, ErrRefused) {
+				t.Errorf("%s: %v", url, err)
+			}
+		}
+	}
+	if n := reached.Load(); n > 0 {
+		t.Errorf("the proxy was asked %d times", n)
+	}
+}
+
+// Connections are kept for one host and port each: a listed name lends none to
+// another one at the same address.
+func TestConnectionsAreOfOneHost(t *testing.T) {
+	t.Parallel()
+	var reached atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
+	t.Cleanup(server.Close)
+	client := &http.Client{Transport: Transport(func() []string { return []string{"localhost"} })}
+	response, err := client.Get("http://localhost:" + port(server) + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	request, err := http.NewRequest(http.MethodGet, "http://127.0.0.1:"+port(server)+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Host = "localhost"
+	if _, err := client.Do(request); !errors.Is(err, ErrRefused) || reached.Load() != 1 {
+		t.Errorf("%v, reached %d times", err, reached.Load())
+	}
+}
+
+func TestListedOnly(t *testing.T) {
+	t.Parallel()
+	check := checker{allow: func() []string { return []string{"10.0.0.0/8", "93.184.216.34", "hooks.example.com"} }, listedOnly: true}
+	for _, c := range []struct {
+		host, address string
+		want          error
+	}{
+		{"10.1.2.3", "10.1.2.3:80", nil},
+		{"93.184.216.34", "93.184.216.34:80", nil},
+		{"hooks.example.com", "8.8.8.8:80", nil},
+		{"example.com", "8.8.8.8:80", ErrNotListed},
+		{"example.com", "192.168.0.1:80", ErrRefused},
+		{"example.com", "[64:ff9b::a01:203]:80", ErrRefused}, // a listed address behind NAT64
+	} {
+		check.host = c.host
+		if err := check.check(c.address); !errors.Is(err, c.want) {
+			t.Errorf("%s at %s: %v", c.host, c.address, err)
+		}
 	}
 }
 

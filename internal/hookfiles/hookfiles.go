@@ -25,7 +25,7 @@ import (
 const (
 	MaxBytes = 2 << 20
 	MaxFiles = 200
-	maxPath  = 200
+	MaxPath  = 200 // bytes of a file's path
 )
 
 // EntrySuffix ends the name of a file that registers hooks; all other files are
@@ -139,7 +139,7 @@ func checkFiles(files map[string][]byte) error {
 
 func brokenRule(name string, content []byte) string {
 	switch {
-	case len(name) > maxPath || !fs.ValidPath(name) || strings.ContainsAny(name, "\\:\x00"):
+	case len(name) > MaxPath || !fs.ValidPath(name) || strings.ContainsAny(name, "\\:\x00"):
 		return "is not a path such as hooks.pb.js or lib/text.js"
 	case hidden(name):
 		return "cannot be part of a bundle: leave out dot files and node_modules"

@@ -1,11 +1,13 @@
 package httpapi
 
 import (
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/picobase/picobase/internal/apierr"
 	"github.com/pocketbase/pocketbase/core"
 )
 
@@ -14,7 +16,14 @@ const (
 	tailBuffer = 256
 
 	defaultHeartbeat = 25 * time.Second
+
+	// maxListeners is how many streams a tail has at once: every entry is offered to
+	// each, on the way of the request that it is about.
+	maxListeners = 100
 )
+
+var errTooManyStreams = apierr.New(http.StatusTooManyRequests, "too_many_streams",
+	"There are 100 live streams of this log already; end one of them.").WithRetryAfter(defaultHeartbeat)
 
 // Tail hands entries to whoever listens live, as server-sent events. With nobody
 // there an entry costs one atomic load. The zero Tail is ready to use.
@@ -61,11 +70,14 @@ func (t *Tail[T]) Publish(entry T) {
 
 // Serve answers a request with the entries that match, from now on: "log" with an
 // entry, and "dropped" with the number of entries lost when the client is too
-// slow. It returns when the client is gone, may listen no longer, or Close is called.
+// slow. More than 100 at once are refused. It returns when the client is gone, may listen no longer, or Close is called.
 func (t *Tail[T]) Serve(e *core.RequestEvent, matches func(*T) bool) error {
-	stream := NewEventStream(e.Response)
 	l := t.listen(matches)
+	if l == nil {
+		return Error(errTooManyStreams)
+	}
 	defer t.leave(l)
+	stream := NewEventStream(e.Response)
 	if stream.Comment("listening") != nil {
 		return nil // the client is gone: nothing to answer and nobody to tell
 	}
@@ -119,6 +131,7 @@ func (t *Tail[T]) Close() {
 	}
 }
 
+// listen returns nil when there are too many listeners already.
 func (t *Tail[T]) listen(matches func(*T) bool) *listener[T] {
 	l := &listener[T]{matches: matches, entries: make(chan T, tailBuffer), closed: make(chan struct{})}
 	t.mu.Lock()
@@ -126,6 +139,9 @@ func (t *Tail[T]) listen(matches func(*T) bool) *listener[T] {
 	var next []*listener[T]
 	if present := t.listeners.Load(); present != nil {
 		next = slices.Clone(*present)
+	}
+	if len(next) >= maxListeners {
+		return nil
 	}
 	next = append(next, l)
 	t.listeners.Store(&next)

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bufio"
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -65,5 +66,26 @@ func TestTailTellsOfDroppedEntries(t *testing.T) {
 	}
 	if tail.HasListeners() {
 		t.Error("listeners are left")
+	}
+}
+
+// Every entry is offered to every listener, so there cannot be any number of them.
+func TestTailBoundsListeners(t *testing.T) {
+	t.Parallel()
+	var tail Tail[int]
+	all := func(*int) bool { return true }
+	for range maxListeners - 1 {
+		tail.listen(all)
+	}
+	last := tail.listen(all)
+	recorder := httptest.NewRecorder()
+	e := &core.RequestEvent{Event: router.Event{Response: recorder, Request: httptest.NewRequest(http.MethodGet, "/", nil)}}
+	var refused *router.ApiError
+	if err := tail.Serve(e, all); !errors.As(err, &refused) || refused.Status != http.StatusTooManyRequests {
+		t.Fatalf("one too many: %v", err)
+	}
+	tail.leave(last)
+	if tail.listen(all) == nil {
+		t.Error("the place of one that left is not free")
 	}
 }

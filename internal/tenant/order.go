@@ -6,17 +6,21 @@ import "github.com/pocketbase/pocketbase/apis"
 // lower is further out. A request passes them from the top down, its response
 // from the bottom up. order_test.go holds the chain that results.
 const (
+	// Before anything looks at a request, it comes from where the client is.
+	priorityRouters = priorityErrors - 5
+
 	// Everything that goes wrong further in leaves through here.
 	priorityErrors = apis.DefaultCorsMiddlewarePriority - 20
 
+	// In the place of PocketBase's CORS, under its id. Outside of all else that
+	// answers, so that pages can read refusals too.
+	priorityCORS = priorityErrors + 5
+
 	// Draining refuses before anything is counted or logged.
-	priorityDrain = priorityErrors + 5
+	priorityDrain = priorityCORS + 5
 
 	// Headers that strangers may not set are dropped before anyone reads them.
 	priorityTrustedProxies = priorityDrain + 5
-
-	// In the place of PocketBase's CORS, so that errors have its headers too.
-	priorityCORS = apis.DefaultCorsMiddlewarePriority
 
 	// Inside of the activity logger, which stores what usage learns.
 	priorityUsage = apis.DefaultActivityLoggerMiddlewarePriority + 5
@@ -38,6 +42,9 @@ const (
 	// A file is fetched for those only whom all limits let pass.
 	priorityFiles = priorityAudit + 2
 )
+
+// priorityListen opens the address when all else of a start has gone well.
+const priorityListen = 10_000
 
 // The order at the end of the process. PocketBase's graceful shutdown cancels
 // every request, so draining comes before it; its priority is not exported.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/picobase/picobase/internal/apierr"
 	"github.com/picobase/picobase/internal/httpapi"
+	"github.com/picobase/picobase/internal/routes"
 	"github.com/picobase/picobase/plugins/backups"
 )
 
@@ -33,7 +33,7 @@ func (t *Tenant) Prepare(ctx context.Context, cfg ServeConfig) error {
 		return errors.Join(err, t.backups.Prepare(ctx, nil))
 	}
 	var progress restoreProgress
-	stop, err := progress.serve(ctx, cfg.HTTP)
+	stop, err := progress.serve(ctx, t, cfg.HTTP)
 	if err != nil {
 		return err
 	}
@@ -47,21 +47,32 @@ func (t *Tenant) Prepare(ctx context.Context, cfg ServeConfig) error {
 	return errors.Join(err, stop())
 }
 
+// probeGrace is how long the end of a restore waits for its probes.
+const probeGrace = 100 * time.Millisecond
+
 // restoreProgress is what probes are told during a restore, in bytes.
 type restoreProgress struct{ done, total atomic.Int64 }
 
 // serve answers at addr, if there is one, until stop is called.
-func (p *restoreProgress) serve(ctx context.Context, addr string) (stop func() error, err error) {
+func (p *restoreProgress) serve(ctx context.Context, t *Tenant, addr string) (stop func() error, err error) {
 	if addr == "" {
 		return func() error { return nil }, nil
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	listener, err := t.listen(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
 	server := &http.Server{Handler: p, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(listener) }() // ends with Close, and only so
-	return server.Close, nil
+	return func() error {
+		// Whoever has asked gets an answer, in the place of a broken connection.
+		ctx, cancel := context.WithTimeout(context.Background(), probeGrace)
+		defer cancel()
+		if err := server.Shutdown(ctx); err != nil {
+			return server.Close()
+		}
+		return nil
+	}, nil
 }
 
 // ServeHTTP implements [http.Handler].
@@ -73,6 +84,9 @@ func (p *restoreProgress) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte(`{"status":"ok"}`)) // the client may be gone
 		return
 	}
+	// No handler has seen it: whoever asked may do so again.
+	w.Header().Set(routes.HeaderForwarded, "false")
+	w.Header().Set("Access-Control-Expose-Headers", "Retry-After, "+httpapi.HeaderRequestID+", "+routes.HeaderForwarded)
 	progress := errRestoring.WithDetail("doneBytes", p.done.Load()).WithDetail("totalBytes", p.total.Load())
 	_ = apierr.Write(w, r, progress) // as above
 }

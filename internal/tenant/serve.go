@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,7 +24,8 @@ const stopTimeout = 10 * time.Second
 
 // ServeConfig says how a tenant is served.
 type ServeConfig struct {
-	// HTTP is the address to listen on, such as 127.0.0.1:8090. Empty with HTTPS.
+	// HTTP is the address to listen on: 127.0.0.1:8090, unix:/path for a socket, or
+	// fd:3 for a listener that the process was started with. Empty with HTTPS.
 	HTTP string
 
 	// HTTPS is the address to listen on with certificates for Domains, which
@@ -46,7 +48,7 @@ type ServeConfig struct {
 
 // Started is what there is to tell people when a tenant has started.
 type Started struct {
-	// URL is where the tenant listens.
+	// URL is where the tenant listens: http://127.0.0.1:8090 or unix:///path.
 	URL string
 
 	// FirstKeys holds the keys made at the first start of a folder. They cannot
@@ -64,15 +66,26 @@ func (t *Tenant) Serve(ctx context.Context, cfg ServeConfig) error {
 	if err := t.useOwnTempDir(); err != nil {
 		return err
 	}
+	if err := t.backups.FinishBranch(); err != nil {
+		return err
+	}
 	if err := t.createSuperuser(cfg); err != nil {
+		return err
+	}
+	if err := t.webhooks.Adopt(); err != nil {
 		return err
 	}
 	started := make(chan struct{})
 	t.bindStarted(cfg, started)
+	t.bindListener(cfg)
 
 	failed := make(chan error, 1)
 	go func() {
-		failed <- apis.Serve(t.App, apis.ServeConfig{HttpAddr: cfg.HTTP, HttpsAddr: cfg.HTTPS, CertificateDomains: cfg.Domains})
+		address := cfg.HTTP
+		if !isTCP(address) {
+			address = "localhost:0" // PocketBase takes it apart, and does not listen there
+		}
+		failed <- apis.Serve(t.App, apis.ServeConfig{HttpAddr: address, HttpsAddr: cfg.HTTPS, CertificateDomains: cfg.Domains})
 	}()
 	// A stop that came while the server is still being built would miss it.
 	select {
@@ -162,13 +175,13 @@ func (t *Tenant) bindStarted(cfg ServeConfig, started chan<- struct{}) {
 // prepareFolder makes the first keys and the installer's page of a folder that
 // lacks them.
 func (t *Tenant) prepareFolder(url string) (Started, error) {
-	firstKeys, err := t.keys.CreateFirst()
+	firstKeys, err := t.keys.CreateFirst(t.cfg.FirstKeys)
 	if err != nil {
 		return Started{}, fmt.Errorf("make the first API keys: %w", err)
 	}
 	news := Started{URL: url, FirstKeys: firstKeys}
 	missing, err := t.superuserMissing()
-	if err == nil && missing {
+	if err == nil && missing && !strings.HasPrefix(url, unixScheme) { // no browser opens a page there
 		news.InstallerURL, err = t.installerURL(url)
 	}
 	return news, err
@@ -180,8 +193,12 @@ func listenURL(e *core.ServeEvent, cfg ServeConfig) string {
 		return "https://" + cfg.Domains[0]
 	case cfg.HTTPS != "":
 		return "https://" + dialable(e.Server.Addr)
+	case e.Listener.Addr().Network() == "unix":
+		return unixScheme + "//" + e.Listener.Addr().String()
+	case isTCP(cfg.HTTP):
+		return "http://" + dialable(cfg.HTTP)
 	default:
-		return "http://" + dialable(e.Server.Addr)
+		return "http://" + dialable(e.Listener.Addr().String())
 	}
 }
 
@@ -205,6 +222,9 @@ func (t *Tenant) bindTerminate() {
 		Id:       "picoTerminate",
 		Priority: priorityTerminate,
 		Func: func(e *core.TerminateEvent) error {
+			if !e.IsRestart {
+				t.closeInherited()
+			}
 			// Before Next: a restart replaces the process there and never returns.
 			problem := t.stop()
 			if problem != nil && e.App.IsBootstrapped() {

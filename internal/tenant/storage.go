@@ -1,7 +1,10 @@
 package tenant
 
 import (
+	"errors"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/picobase/picobase/internal/objectstore"
 	"github.com/picobase/picobase/internal/objectstore/dir"
@@ -11,6 +14,7 @@ import (
 	"github.com/picobase/picobase/plugins/backups"
 	"github.com/picobase/picobase/plugins/backups/replica"
 	"github.com/picobase/picobase/plugins/backups/restore"
+	"github.com/pocketbase/pocketbase/core"
 )
 
 // Storage says where backups are kept.
@@ -18,6 +22,12 @@ type Storage struct {
 	// S3 is the bucket. Nil keeps backups in the data folder, which protects
 	// from mistakes and not from the loss of the disk.
 	S3 *s3.Config
+
+	// BranchFrom is the project that a new one begins as a copy of: a prefix in the
+	// same bucket, or without one a data folder. BranchAt is the moment (default
+	// the latest). They mean nothing once the folder or its replica has data.
+	BranchFrom string
+	BranchAt   time.Time
 
 	// EncryptionKey is an age identity. Zero for no encryption.
 	EncryptionKey secret.String
@@ -53,4 +63,32 @@ func (s Storage) stores(dataDir string) (backups.Stores, error) {
 		stores.Archive = dir.New(filepath.Join(dataDir, "backups"))
 	}
 	return stores, nil
+}
+
+// branch returns where to read the project that this one begins as, if any. It has
+// the same encryption key.
+func (s Storage) branch() (*backups.Branch, error) {
+	if s.BranchFrom == "" {
+		return nil, nil
+	}
+	b := &backups.Branch{Name: s.BranchFrom, At: s.BranchAt}
+	if s.S3 != nil {
+		source := *s.S3
+		source.Prefix = s.BranchFrom
+		if strings.Trim(source.Prefix, "/") == strings.Trim(s.S3.Prefix, "/") {
+			return nil, errors.New("PICOBASE_BRANCH_FROM and PICOBASE_S3_PREFIX are the same: a branch needs a prefix of its own")
+		}
+		bucket, err := s3.New(source)
+		if err != nil {
+			return nil, err
+		}
+		root := sealed.OpenLater(objectstore.ReadOnly(bucket), s.EncryptionKey)
+		b.Replica, b.Layout = objectstore.Prefix(root, "replica/"), replica.LayoutS3
+		b.Files = objectstore.Prefix(root, "files/")
+		return b, nil
+	}
+	root := sealed.OpenLater(objectstore.ReadOnly(dir.New(filepath.Join(s.BranchFrom, restore.Folder, "store"))), s.EncryptionKey)
+	b.Replica, b.Layout = objectstore.Prefix(root, "replica/"), replica.LayoutFile
+	b.Files = objectstore.ReadOnly(dir.New(filepath.Join(s.BranchFrom, core.LocalStorageDirName)))
+	return b, nil
 }

@@ -17,9 +17,11 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/picobase/picobase/hooks"
+	"github.com/picobase/picobase/internal/apikey"
 	"github.com/picobase/picobase/internal/config"
 	"github.com/picobase/picobase/internal/guard"
 	"github.com/picobase/picobase/internal/httpapi"
@@ -36,6 +38,7 @@ import (
 	"github.com/picobase/picobase/plugins/jshooks"
 	"github.com/picobase/picobase/plugins/openapi"
 	"github.com/picobase/picobase/plugins/settings"
+	"github.com/picobase/picobase/plugins/typegen"
 	"github.com/picobase/picobase/plugins/usage"
 	"github.com/picobase/picobase/plugins/webhooks"
 	"github.com/pocketbase/pocketbase/apis"
@@ -81,6 +84,18 @@ type Config struct {
 	ProjectID         string
 	PlatformPublicKey string
 
+	// WebhooksPaused is for data that comes from elsewhere: its webhooks are
+	// disabled, and their pending deliveries are not sent, until somebody enables
+	// them. Without a ProjectID that happens at every start.
+	WebhooksPaused bool
+
+	// Routers are the peers whose requests come from elsewhere, as X-Forwarded-For
+	// says: networks, and "unix" for peers at the socket, separated by commas.
+	Routers string
+
+	// FirstKeys are stored by a folder without keys in the place of its own.
+	FirstKeys []apikey.Stored
+
 	// DrainTimeout bounds how long a stop waits for requests in flight (default 20 s).
 	DrainTimeout time.Duration
 
@@ -101,19 +116,29 @@ type Config struct {
 	// (default none), and again whenever it changes with HooksWatch.
 	HooksDir   string
 	HooksWatch bool
+
+	// PrivateHosts are host names, addresses and networks that webhooks and hooks may
+	// reach beside those that the settings list. NoPrivateHosts ignores both: in a
+	// fleet, whoever owns a project must not reach the network that it runs in.
+	PrivateHosts   []string
+	NoPrivateHosts bool
+
+	// Migrations of the project's own collections (default none).
+	Migrations Migrations
 }
 
 // Tenant is one project's backend.
 type Tenant struct {
 	App core.App
 
-	cfg      Config
-	keys     *apikeys.Plugin
-	settings *settings.Plugin
-	health   *health.Plugin
-	backups  *backups.Plugin
-	webhooks *webhooks.Plugin
-	jshooks  *jshooks.Plugin
+	cfg       Config
+	inherited *os.File // a listener from whoever started the process
+	keys      *apikeys.Plugin
+	settings  *settings.Plugin
+	health    *health.Plugin
+	backups   *backups.Plugin
+	webhooks  *webhooks.Plugin
+	jshooks   *jshooks.Plugin
 
 	// routed is every plugin with routes or middlewares, in the order of binding.
 	routed []interface {
@@ -142,6 +167,9 @@ func New(cfg Config) (*Tenant, error) {
 	t := &Tenant{App: newApp(cfg), cfg: cfg}
 	if err := t.register(verifier); err != nil {
 		return nil, fmt.Errorf("register plugins: %w", err)
+	}
+	if err := registerMigrations(t.App, cfg.Migrations); err != nil {
+		return nil, err
 	}
 	t.bindServe()
 	t.bindTerminate()
@@ -173,12 +201,17 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	if err != nil {
 		return err
 	}
+	routers, err := access.ParseRouters(t.cfg.Routers)
+	if err != nil {
+		return fmt.Errorf("PICOBASE_ROUTERS: %w", err)
+	}
 	accessPlugin, err = access.Register(app, access.Config{
 		Settings: current,
 		Origins:  t.cfg.Origins,
 		Metrics:  metrics,
+		Routers:  routers,
 		Priorities: access.Priorities{
-			TrustedProxies: priorityTrustedProxies, CORS: priorityCORS,
+			Routers: priorityRouters, TrustedProxies: priorityTrustedProxies, CORS: priorityCORS,
 			IPAllowlist: priorityIPAllowlist, RateLimit: priorityRateLimit,
 		},
 	})
@@ -209,8 +242,12 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	if err != nil {
 		return err
 	}
+	branch, err := t.cfg.Storage.branch()
+	if err != nil {
+		return err
+	}
 	t.backups, err = backups.Register(app, backups.Config{
-		Settings: current, Stores: stores, Dir: t.backupsDir(), Metrics: metrics, Logger: t.cfg.Logger,
+		Settings: current, Stores: stores, Branch: branch, Dir: t.backupsDir(), Metrics: metrics, Logger: t.cfg.Logger,
 		NoReplication: t.cfg.NoReplication, TakeOver: t.cfg.TakeOver,
 		GatePriority: priorityReplicaGate, DashboardPriority: priorityBackupsPage, FilesPriority: priorityFiles,
 		Record: func(e *core.RequestEvent, action, target string) error {
@@ -222,7 +259,7 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	}
 	t.jshooks, err = jshooks.Register(app, jshooks.Config{
 		Settings: current, Dir: t.cfg.HooksDir, Watch: t.cfg.HooksWatch,
-		Transport: guard.Transport(func() []string { return current().JSHooks.AllowedPrivateHosts }),
+		Transport: guard.Transport(t.privateHosts(func() []string { return current().JSHooks.AllowedPrivateHosts })),
 		Transact:  transact, Metrics: metrics, Logger: t.cfg.Logger,
 		StillAllowed: func(e *core.RequestEvent) bool { return t.keys.StillAllows(e, scope.Hooks) },
 		Record: func(tx core.App, e *core.RequestEvent, act jshooks.Act) error {
@@ -236,12 +273,8 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	}
 	t.webhooks, err = webhooks.Register(app, webhooks.Config{
 		Settings: current, Version: t.cfg.Version, Transact: transact, Metrics: metrics,
-	})
-	if err != nil {
-		return err
-	}
-	duePlugin, err := due.Register(app, due.Config{
-		Sources: []due.Source{t.webhooks.NextDue, t.backups.NextDue, due.Crons(app)},
+		Project: t.cfg.ProjectID, Paused: t.cfg.WebhooksPaused,
+		PrivateHosts: t.privateHosts(func() []string { return current().Webhooks.AllowedPrivateHosts }), NoPrivateHosts: t.cfg.NoPrivateHosts,
 	})
 	if err != nil {
 		return err
@@ -250,6 +283,17 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 		Version: t.cfg.Version, Priority: priorityDrain, Metrics: metrics, DrainTimeout: t.cfg.DrainTimeout,
 		Checks: append(t.backupChecks(), t.webhooksCheck(), t.hooksCheck()), Ready: []func() error{t.backups.Ready},
 	})
+	if err != nil {
+		return err
+	}
+	duePlugin, err := due.Register(app, due.Config{
+		Sources: []due.Source{t.webhooks.NextDue, t.backups.NextDue, due.Crons(app)},
+		Busy:    t.busy, IdleSince: t.health.IdleSince, Synced: t.backups.Synced,
+	})
+	if err != nil {
+		return err
+	}
+	typegenPlugin, err := typegen.Register(app, typegen.Config{})
 	if err != nil {
 		return err
 	}
@@ -263,13 +307,27 @@ func (t *Tenant) register(verifier *token.Verifier) (err error) {
 	hooks.AskBefore(app, t.webhooks)
 
 	t.routed = append(t.routed, errorsPlugin, t.health, accessPlugin, usagePlugin, t.keys, auditPlugin, t.settings, t.backups,
-		t.webhooks, t.jshooks, duePlugin, openapiPlugin)
+		t.webhooks, t.jshooks, duePlugin, typegenPlugin, openapiPlugin)
 	// Webhooks stop first: nobody waits for them, and what is cut off is sent again.
 	// Usage stops before the keys, whose last use it stores with its last flush.
 	// Backups stop last: what the others write at their end is replicated too.
 	// Hooks start last, when all that they may use is there.
+	if t.cfg.Migrations.Watch && t.cfg.Migrations.Dir != "" {
+		t.running = append(t.running, &migrationWatch{app: app, dir: t.cfg.Migrations.Dir, logger: t.cfg.Logger})
+	}
 	t.running = append(t.running, t.backups, t.settings, t.keys, auditPlugin, usagePlugin, t.webhooks, t.jshooks)
 	return nil
+}
+
+// privateHosts returns what the settings list with what the operator says to it.
+func (t *Tenant) privateHosts(listed func() []string) func() []string {
+	if t.cfg.NoPrivateHosts {
+		return func() []string { return nil }
+	}
+	if len(t.cfg.PrivateHosts) == 0 {
+		return listed
+	}
+	return func() []string { return slices.Concat(t.cfg.PrivateHosts, listed()) }
 }
 
 func (t *Tenant) backupsDir() string {
@@ -325,6 +383,17 @@ func (t *Tenant) hooksCheck() health.Check {
 		}
 		return r
 	}}
+}
+
+// busy tells what a stop would break off.
+func (t *Tenant) busy() []due.Busy {
+	requests, realtime, streams := t.health.Busy()
+	snapshots, restores, drills := t.backups.Busy()
+	return []due.Busy{
+		{What: "requests", Count: requests}, {What: "realtime streams", Count: realtime}, {What: "log streams", Count: streams},
+		{What: "backups", Count: int64(snapshots)}, {What: "restores", Count: int64(restores)}, {What: "restore drills", Count: int64(drills)},
+		{What: "hooks", Count: int64(t.jshooks.Running())}, {What: "webhook deliveries", Count: int64(t.webhooks.Sending())},
+	}
 }
 
 // FinishRestore puts in place what a command on the folder has restored. The

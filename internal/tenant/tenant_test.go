@@ -65,8 +65,8 @@ func TestMiddlewareOrder(t *testing.T) {
 		}
 	}
 	want := []string{
-		"picoErrors", "picoDrain", "picoTrustedProxies",
-		apis.DefaultCorsMiddlewareId, apis.DefaultActivityLoggerMiddlewareId, "picoUsage",
+		"picoRouters", "picoErrors", apis.DefaultCorsMiddlewareId, "picoDrain", "picoTrustedProxies",
+		apis.DefaultActivityLoggerMiddlewareId, "picoUsage",
 		apis.DefaultPanicRecoverMiddlewareId, "picoReplicaGate", "picoIPAllowlist", "picoAPIKeys", "picoRateLimit",
 		apis.DefaultLoadAuthTokenMiddlewareId, apis.DefaultSuperuserIPsWhitelistMiddlewareId,
 		apis.DefaultSecurityHeadersMiddlewareId, apis.DefaultRateLimitMiddlewareId,

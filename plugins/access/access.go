@@ -27,6 +27,7 @@ import (
 
 // The ids of the middlewares; CORS has PocketBase's own, which it replaces.
 const (
+	RoutersID        = "picoRouters"
 	TrustedProxiesID = "picoTrustedProxies"
 	IPAllowlistID    = "picoIPAllowlist"
 	RateLimitID      = "picoRateLimit"
@@ -44,6 +45,9 @@ type Config struct {
 	// The same rules hold for them.
 	Origins []string
 
+	// Routers are the peers whose requests come from elsewhere (default none).
+	Routers Routers
+
 	// Metrics is where the counters are registered; nil registers none.
 	Metrics prometheus.Registerer
 
@@ -59,8 +63,9 @@ type Config struct {
 // must rise in the order of the fields: addresses are only worth checking once
 // forged ones are gone, and a refusal needs its CORS headers to be readable.
 type Priorities struct {
-	TrustedProxies int
+	Routers        int
 	CORS           int
+	TrustedProxies int
 	IPAllowlist    int
 	RateLimit      int // further in than the middleware that resolves the API key
 }
@@ -118,7 +123,7 @@ func (cfg Config) validate() error {
 	if cfg.Settings == nil {
 		return errors.New("access: Config.Settings is required")
 	}
-	if order := cfg.Priorities; order.TrustedProxies >= order.CORS || order.CORS >= order.IPAllowlist || order.IPAllowlist >= order.RateLimit {
+	if order := cfg.Priorities; order.Routers >= order.CORS || order.CORS >= order.TrustedProxies || order.TrustedProxies >= order.IPAllowlist || order.IPAllowlist >= order.RateLimit {
 		return fmt.Errorf("access: Config.Priorities %+v must rise from field to field", order)
 	}
 	if cfg.MaxBuckets < shardCount {
@@ -138,6 +143,7 @@ func (cfg Config) validate() error {
 func (p *Plugin) Routes(r *router.Router[*core.RequestEvent]) {
 	order := p.cfg.Priorities
 	r.Bind(
+		&hook.Handler[*core.RequestEvent]{Id: RoutersID, Priority: order.Routers, Func: p.fromRouters},
 		&hook.Handler[*core.RequestEvent]{Id: TrustedProxiesID, Priority: order.TrustedProxies, Func: p.trustedProxies},
 		&hook.Handler[*core.RequestEvent]{Id: apis.DefaultCorsMiddlewareId, Priority: order.CORS, Func: p.cors},
 		&hook.Handler[*core.RequestEvent]{Id: IPAllowlistID, Priority: order.IPAllowlist, Func: p.ipAllowlist},

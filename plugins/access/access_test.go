@@ -24,8 +24,9 @@ import (
 )
 
 var testOrder = Priorities{
-	TrustedProxies: apis.DefaultCorsMiddlewarePriority - 2,
-	CORS:           apis.DefaultCorsMiddlewarePriority,
+	Routers:        apis.DefaultCorsMiddlewarePriority - 4,
+	CORS:           apis.DefaultCorsMiddlewarePriority - 2,
+	TrustedProxies: apis.DefaultCorsMiddlewarePriority - 1,
 	IPAllowlist:    apis.DefaultLoadAuthTokenMiddlewarePriority - 6,
 	RateLimit:      apis.DefaultLoadAuthTokenMiddlewarePriority - 4,
 }
@@ -90,7 +91,7 @@ func newTenant(t testing.TB, change func(*config.Settings), options ...func(*Con
 	r.Bind(apis.CORS(apis.DefaultCORSConfig)) // as apis.Serve does, to be replaced
 	tn.plugin.Routes(r)
 	r.Bind(
-		&hook.Handler[*core.RequestEvent]{Id: "testErrors", Priority: testOrder.TrustedProxies - 1, Func: writeErrors},
+		&hook.Handler[*core.RequestEvent]{Id: "testErrors", Priority: testOrder.CORS - 1, Func: writeErrors},
 		&hook.Handler[*core.RequestEvent]{Id: "testKeys", Priority: testOrder.RateLimit - 1, Func: testKeys},
 	)
 	r.GET("/ip", func(e *core.RequestEvent) error { return e.String(http.StatusOK, e.RealIP()) })

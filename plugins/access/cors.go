@@ -6,12 +6,13 @@ import (
 	"strings"
 
 	"github.com/picobase/picobase/internal/config"
+	"github.com/picobase/picobase/internal/routes"
 	"github.com/pocketbase/pocketbase/core"
 )
 
 const (
 	corsMethods = "GET, HEAD, PUT, PATCH, POST, DELETE"
-	corsExposed = "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy"
+	corsExposed = "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, " + routes.HeaderForwarded
 )
 
 // corsPolicy is a config.CORS in the form that requests need.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/picobase/picobase/internal/apierr"
+	"github.com/picobase/picobase/internal/apikey"
 	"github.com/picobase/picobase/internal/httpapi"
 	"github.com/picobase/picobase/internal/scope"
 	"github.com/picobase/picobase/migrations"
@@ -215,15 +216,19 @@ func (p *Plugin) callerEntry(caller httpapi.Caller) *entry {
 	return p.keys.Load().byID[caller.ID]
 }
 
-// CreateFirst makes one key of each kind if the folder never had any, and
-// returns them: the only time that they can be shown.
-func (p *Plugin) CreateFirst() ([]Key, error) {
+// CreateFirst gives a folder that never had any keys its first. Without given
+// ones it makes one of each kind, and returns them: the only time that they can be
+// shown. Given ones are stored and not returned, since others have them.
+func (p *Plugin) CreateFirst(given []apikey.Stored) ([]Key, error) {
 	total, err := p.app.CountRecords(migrations.KeysCollection)
 	if err != nil || total > 0 {
 		return nil, err
 	}
 	var created []Key
 	err = p.app.RunInTransaction(func(tx core.App) error {
+		if len(given) > 0 {
+			return p.storeFirst(tx, given)
+		}
 		for _, kind := range []Kind{Publishable, Secret} {
 			record, err := p.newRecord(tx, createInput{Kind: kind, Label: "first " + string(kind) + " key"})
 			if err != nil {
@@ -242,6 +247,27 @@ func (p *Plugin) CreateFirst() ([]Key, error) {
 		return nil
 	})
 	return created, err
+}
+
+func (p *Plugin) storeFirst(tx core.App, given []apikey.Stored) error {
+	for _, key := range given {
+		in := createInput{Kind: key.Kind, Label: key.Label}
+		if key.Kind == Secret {
+			in.Scopes = key.Scopes
+		}
+		record, err := p.newRecord(tx, in)
+		if err != nil {
+			return err
+		}
+		record.Set("createdBy", "platform:first keys")
+		record.Set("hash", key.Hash)
+		record.Set("prefix", key.Kind.Prefix())
+		record.Set("lastFour", key.LastFour)
+		if err := tx.Save(record); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // rowOf reads a record as the gate would read its line.

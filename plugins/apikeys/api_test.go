@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/picobase/picobase/internal/apikey"
 	"github.com/picobase/picobase/internal/config"
 )
 
@@ -162,7 +163,7 @@ func TestKeysMakeOnlyWeakerKeys(t *testing.T) {
 func TestCreateFirst(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	first, err := f.plugin.CreateFirst()
+	first, err := f.plugin.CreateFirst(nil)
 	if err != nil || len(first) != 2 {
 		t.Fatalf("first start: %v, %v", first, err)
 	}
@@ -171,8 +172,35 @@ func TestCreateFirst(t *testing.T) {
 			t.Errorf("%s key: %d %s", key.Kind, got.status, got.raw)
 		}
 	}
-	if again, err := f.plugin.CreateFirst(); err != nil || len(again) != 0 {
+	if again, err := f.plugin.CreateFirst(nil); err != nil || len(again) != 0 {
 		t.Errorf("second start made %v, %v", again, err)
+	}
+}
+
+func TestCreateFirstOfGivenKeys(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	publishable, one, err := apikey.New(Publishable, "from the platform", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, two, err := apikey.New(Secret, "", []string{"usage", "keys"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shown, err := f.plugin.CreateFirst([]apikey.Stored{one, two}); err != nil || len(shown) != 0 {
+		t.Fatalf("shown %v, %v", shown, err)
+	}
+	if got := f.do(call{method: "GET", path: "/api/health", key: publishable}); got.status != 200 {
+		t.Errorf("the publishable key: %d %s", got.status, got.raw)
+	}
+	got := f.do(call{method: "GET", path: "/api/v1/keys", key: secret})
+	if got.status != 200 || !strings.Contains(got.raw, "from the platform") || strings.Count(got.raw, `"id"`) != 2 {
+		t.Errorf("the secret key: %d %s", got.status, got.raw)
+	}
+	// A project that has keys keeps them.
+	if shown, err := f.plugin.CreateFirst([]apikey.Stored{one}); err != nil || len(shown) != 0 {
+		t.Errorf("again: %v, %v", shown, err)
 	}
 }
 

@@ -8,7 +8,7 @@
 //
 //	p, err := apikeys.Register(app, apikeys.Config{Settings: settings.Current, Priority: n})
 //	p.Routes(router)
-//	created, err := p.CreateFirst() // prints nothing; the caller shows the keys once
+//	created, err := p.CreateFirst(nil) // prints nothing; the caller shows the keys once
 package apikeys
 
 import (
@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/picobase/picobase/internal/apierr"
+	"github.com/picobase/picobase/internal/apikey"
 	"github.com/picobase/picobase/internal/config"
 	"github.com/picobase/picobase/internal/token"
 	"github.com/picobase/picobase/internal/worker"
@@ -30,6 +31,15 @@ import (
 
 // MiddlewareID is the id of the gate.
 const MiddlewareID = "picoAPIKeys"
+
+// Kind tells the two kinds of keys apart.
+type Kind = apikey.Kind
+
+// The kinds of keys.
+const (
+	Publishable = apikey.Publishable
+	Secret      = apikey.Secret
+)
 
 // reloadInterval is how soon a key that another process made (the command line
 // beside a running server) is known here.

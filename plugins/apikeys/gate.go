@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/picobase/picobase/internal/apierr"
+	"github.com/picobase/picobase/internal/apikey"
 	"github.com/picobase/picobase/internal/httpapi"
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/security"
@@ -59,7 +60,7 @@ func takeKey(h http.Header) (key string, found bool) {
 		delete(h, headerAPIKey)
 		key, found = values[0], true
 	}
-	if token := bearer(h); strings.HasPrefix(token, commonPrefix) {
+	if token := bearer(h); strings.HasPrefix(token, apikey.CommonPrefix) {
 		delete(h, "Authorization")
 		if !found {
 			key, found = token, true
@@ -79,7 +80,7 @@ func bearer(h http.Header) string {
 
 // check returns the entry of a usable key, or why it cannot be used.
 func (p *Plugin) check(raw string, e *core.RequestEvent) (*entry, *apierr.Error) {
-	kind, sum, ok := parse(raw)
+	kind, sum, ok := apikey.Parse(raw)
 	if !ok {
 		return nil, ErrMalformed
 	}
@@ -194,12 +195,12 @@ func isEdDSA(raw string) bool {
 }
 
 // keyInText finds keys, also those that are cut off or mistyped at the end.
-var keyInText = regexp.MustCompile(publishablePrefix + "[0-9A-Za-z]{8}|" + secretPrefix + "[0-9A-Za-z]{8}")
+var keyInText = regexp.MustCompile(apikey.PublishablePrefix + "[0-9A-Za-z]{8}|" + apikey.SecretPrefix + "[0-9A-Za-z]{8}")
 
 // redactURL empties the parts of the URL that hold a key, before the request log
 // stores it, and reports whether there was one. The route is chosen already.
 func redactURL(r *http.Request) (found bool) {
-	if strings.Contains(r.URL.Path, commonPrefix) && keyInText.MatchString(r.URL.Path) {
+	if strings.Contains(r.URL.Path, apikey.CommonPrefix) && keyInText.MatchString(r.URL.Path) {
 		r.URL.Path, r.URL.RawPath, found = "/redacted", "", true
 	}
 	if holdsKey(r.URL.RawQuery) {
@@ -214,5 +215,5 @@ func holdsKey(query string) bool {
 			query = decoded
 		}
 	}
-	return strings.Contains(query, commonPrefix) && keyInText.MatchString(query)
+	return strings.Contains(query, apikey.CommonPrefix) && keyInText.MatchString(query)
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/picobase/picobase/internal/apikey"
 	"github.com/picobase/picobase/internal/token"
 	"github.com/pocketbase/pocketbase/core"
 )
@@ -32,7 +33,7 @@ func TestGateReasons(t *testing.T) {
 	expired, _ := f.key(createInput{Kind: Publishable, Expires: &soon})
 	elsewhere, _ := f.key(createInput{Kind: Secret, Scopes: []string{"*"}, AllowedIPs: []string{"203.0.113.0/24", "2001:db8::/32"}})
 	here, _ := f.key(createInput{Kind: Secret, Scopes: []string{"*"}, AllowedIPs: []string{"127.0.0.0/8", "::1"}})
-	stranger, _ := generate(Secret)
+	stranger, _ := apikey.Generate(Secret)
 	now = now.Add(time.Hour)
 
 	cases := []struct {
@@ -84,7 +85,7 @@ func TestGateReasons(t *testing.T) {
 // The encoded spelling above must be caught as well: the server decodes it.
 func TestRedactURL(t *testing.T) {
 	t.Parallel()
-	raw, _ := generate(Secret)
+	raw, _ := apikey.Generate(Secret)
 	for _, url := range []string{
 		"/?a=" + raw, "/?x=1&token=" + raw, "/?x=" + strings.Replace(raw, "p", "%70", 1), "/?" + raw,
 		"/?x=Bearer%20" + raw, "/?a;b=" + raw, "/?x=%zz" + raw, "/?x=" + raw[:len(raw)-3], "/x/" + raw, "/x/%70" + raw[1:] + "?y",

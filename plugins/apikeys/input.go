@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/picobase/picobase/internal/apierr"
+	"github.com/picobase/picobase/internal/apikey"
 	"github.com/picobase/picobase/internal/config"
 	"github.com/picobase/picobase/internal/httpapi"
 	"github.com/picobase/picobase/internal/scope"
@@ -226,13 +227,13 @@ func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 // mint makes the key of a record and stores its hash there.
 func (p *Plugin) mint(record *core.Record) (string, error) {
 	kind := Kind(record.GetString("kind"))
-	raw, err := generate(kind)
+	raw, err := apikey.Generate(kind)
 	if err != nil {
 		return "", err
 	}
-	_, sum, _ := parse(raw)
+	_, sum, _ := apikey.Parse(raw)
 	record.Set("hash", hex.EncodeToString(sum[:]))
-	record.Set("prefix", kind.prefix())
+	record.Set("prefix", kind.Prefix())
 	record.Set("lastFour", raw[len(raw)-4:])
 	return raw, nil
 }

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/picobase/picobase/internal/apikey"
 	"github.com/picobase/picobase/internal/config"
 	"github.com/picobase/picobase/internal/httpapi"
 	"github.com/picobase/picobase/internal/scope"
@@ -22,7 +23,7 @@ import (
 // snapshot is every key of the tenant at one moment. It is never changed:
 // reload replaces it, so that checks need no lock.
 type snapshot struct {
-	byHash  map[hash]*entry
+	byHash  map[apikey.Hash]*entry
 	byID    map[string]*entry
 	version string
 }
@@ -30,14 +31,14 @@ type snapshot struct {
 // entry is one key as the gate needs it.
 type entry struct {
 	identity httpapi.Key
-	hash     hash
+	hash     apikey.Hash
 	expires  time.Time // zero: never
 	revoked  bool
 	allowed  []netip.Prefix // empty: everywhere
 }
 
 // find returns the entry of a key, or nil.
-func (s *snapshot) find(sum hash) *entry {
+func (s *snapshot) find(sum apikey.Hash) *entry {
 	found := s.byHash[sum]
 	if found == nil || subtle.ConstantTimeCompare(found.hash[:], sum[:]) != 1 {
 		return nil
@@ -94,7 +95,7 @@ func (p *Plugin) reload() error {
 		return fmt.Errorf("read API keys: %w", err)
 	}
 	next := &snapshot{
-		byHash:  make(map[hash]*entry, len(rows)),
+		byHash:  make(map[apikey.Hash]*entry, len(rows)),
 		byID:    make(map[string]*entry, len(rows)),
 		version: version,
 	}

@@ -64,6 +64,10 @@ type Config struct {
 	// It is another one while a folder that is lost is recovered.
 	Dir string
 
+	// Branch is the project that a new one begins as a copy of (default none). It is
+	// not looked at when the folder or its replica has data.
+	Branch *Branch
+
 	// NoReplication makes snapshots only.
 	NoReplication bool
 
@@ -106,6 +110,7 @@ type Plugin struct {
 	files   *files.Plugin // nil without a store for them
 	lock    *flock.Flock
 
+	work    work
 	serving atomic.Bool // by a server, not for one command
 
 	mu        sync.Mutex
@@ -216,9 +221,20 @@ func (p *Plugin) Prepare(ctx context.Context, progress func(Progress)) error {
 	if done != nil {
 		p.logger().Info("restored", "id", done.ID, "at", done.At, "snapshot", done.Snapshot, "note", done.Error)
 	}
-	if p.cfg.NoReplication {
-		return nil
+	if !p.cfg.NoReplication {
+		if err := p.claim(ctx, progress); err != nil {
+			return err
+		}
 	}
+	if p.cfg.Branch != nil {
+		return p.branch(ctx, progress)
+	}
+	return nil
+}
+
+// claim makes this process the one that writes to the replica, and restores a
+// folder without a database.
+func (p *Plugin) claim(ctx context.Context, progress func(Progress)) error {
 	claim, err := p.replica.Claim(ctx, func(done, total int64) {
 		if progress != nil {
 			progress(Progress{done, total})

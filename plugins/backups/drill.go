@@ -35,6 +35,7 @@ const drillKey = "drill.json"
 // drill proves that a restore works: it restores the newest state aside, checks
 // it whole, and compares it with what is being served.
 func (p *Plugin) drill(ctx context.Context) DrillReport {
+	defer p.work.begin(workDrill)()
 	report := DrillReport{Started: time.Now().UTC(), Source: "replica", Status: "ok"}
 	err := p.tryDrill(ctx, &report)
 	if ctx.Err() != nil {

@@ -64,6 +64,7 @@ func (p *Plugin) setOrder(order restore.Order) {
 // run makes the state that the order asks for, and has it put in place: by a
 // restart of the server, or, for a command on a folder, when that is closed.
 func (p *Plugin) run(ctx context.Context, order restore.Order) error {
+	defer p.work.begin(workRestore)()
 	if err := p.prepare(ctx, &order); err != nil {
 		now := time.Now().UTC()
 		order.Status, order.Finished, order.Error = restore.Failed, &now, public(err)

@@ -33,6 +33,7 @@ const scheduledPrefix = "@auto_pb_backup_"
 
 // create makes a snapshot of the present, or of a moment in the past.
 func (p *Plugin) create(ctx context.Context, w createWish) (snapshots.Snapshot, error) {
+	defer p.work.begin(workBackup)()
 	if w.kind == "" {
 		w.kind = snapshots.Manual
 		if strings.HasPrefix(w.name, scheduledPrefix) {

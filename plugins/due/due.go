@@ -1,5 +1,5 @@
-// Package due tells when this tenant must be awake next, so that whoever puts it
-// to sleep can wake it in time.
+// Package due tells when this tenant must be awake next and whether it may sleep
+// until then, so that whoever puts it to sleep can wake it in time.
 //
 // It schedules nothing itself: it asks those who do.
 //
@@ -8,6 +8,7 @@
 package due
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/picobase/picobase/internal/httpapi"
 	"github.com/picobase/picobase/internal/scope"
+	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/cron"
 	"github.com/pocketbase/pocketbase/tools/router"
@@ -31,31 +33,63 @@ type Source func() (at time.Time, reason string, err error)
 type Config struct {
 	// Sources are asked for each answer (default none).
 	Sources []Source
+
+	// Busy tells what is open and under way (default nothing). What has a count
+	// of 0 is left out of the answer.
+	Busy func() []Busy
+
+	// IdleSince is when the tenant was used last (default when it started).
+	IdleSince func() time.Time
+
+	// Synced brings what was written to its replica, and reports whether all is
+	// there (default that it is).
+	Synced func(ctx context.Context) bool
+}
+
+// Busy is one kind of thing that a stop would break off.
+type Busy struct {
+	What  string `json:"what"`
+	Count int64  `json:"count"`
 }
 
 // Plugin is the registered plugin.
-type Plugin struct{ sources []Source }
+type Plugin struct{ cfg Config }
 
 // Register makes the plugin.
 func Register(_ core.App, cfg Config) (*Plugin, error) {
-	return &Plugin{sources: cfg.Sources}, nil
+	if cfg.Busy == nil {
+		cfg.Busy = func() []Busy { return nil }
+	}
+	if cfg.IdleSince == nil {
+		started := time.Now()
+		cfg.IdleSince = func() time.Time { return started }
+	}
+	if cfg.Synced == nil {
+		cfg.Synced = func(context.Context) bool { return true }
+	}
+	return &Plugin{cfg}, nil
 }
 
 // Routes binds the route. It tells figures, as /metrics does, and so asks for the
-// same scope: what wakes tenants need not be able to change their settings.
+// same scope: what wakes tenants need not be able to change their settings. It is
+// not logged, like probes: to be asked is no use.
 func (p *Plugin) Routes(r *router.Router[*core.RequestEvent]) {
-	r.GET(Path, p.get).Bind(httpapi.Require(scope.Usage))
+	r.GET(Path, p.get).Bind(httpapi.Require(scope.Usage), apis.SkipSuccessActivityLog())
 }
 
 type answer struct {
 	Due    *string `json:"due"`
 	Reason string  `json:"reason"`
+
+	IdleSince string `json:"idleSince"`
+	Busy      []Busy `json:"busy"`
+	Synced    bool   `json:"synced"`
 }
 
 func (p *Plugin) get(e *core.RequestEvent) error {
 	var first time.Time
 	var why string
-	for _, source := range p.sources {
+	for _, source := range p.cfg.Sources {
 		at, reason, err := source()
 		if err != nil {
 			return httpapi.Failure(err)
@@ -64,13 +98,22 @@ func (p *Plugin) get(e *core.RequestEvent) error {
 			first, why = at, reason
 		}
 	}
-	a := answer{Reason: why}
+	a := answer{Reason: why, IdleSince: format(p.cfg.IdleSince()), Busy: []Busy{}}
 	if !first.IsZero() {
-		text := first.UTC().Format("2006-01-02T15:04:05.000Z")
+		text := format(first)
 		a.Due = &text
 	}
+	for _, busy := range p.cfg.Busy() {
+		if busy.Count > 0 {
+			a.Busy = append(a.Busy, busy)
+		}
+	}
+	// Last, so that it holds for what was open before.
+	a.Synced = p.cfg.Synced(e.Request.Context())
 	return e.JSON(http.StatusOK, a)
 }
+
+func format(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 // Crons is the source of the jobs that a project has added to the app's cron.
 // PocketBase's upkeep and PicoBase's is left out: it does not need to happen in a

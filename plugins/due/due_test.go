@@ -1,6 +1,7 @@
 package due
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -48,21 +49,38 @@ func TestDue(t *testing.T) {
 	for name, c := range map[string]struct {
 		sources []Source
 		status  int
-		want    string
+		want    string // before what follows the reason
 	}{
-		"nobody":      {nil, 200, `{"due":null,"reason":""}`},
-		"nothing due": {[]Source{at(time.Time{}, "")}, 200, `{"due":null,"reason":""}`},
-		"the first":   {[]Source{at(later, "l"), at(time.Time{}, ""), at(soon, "s")}, 200, `{"due":"2027-01-02T03:04:05.006Z","reason":"s"}`},
+		"nobody":      {nil, 200, `{"due":null,"reason":""`},
+		"nothing due": {[]Source{at(time.Time{}, "")}, 200, `{"due":null,"reason":""`},
+		"the first":   {[]Source{at(later, "l"), at(time.Time{}, ""), at(soon, "s")}, 200, `{"due":"2027-01-02T03:04:05.006Z","reason":"s"`},
 		"an error":    {[]Source{func() (time.Time, string, error) { return soon, "", errors.New("x") }}, 500, ""},
 	} {
 		app := newApp(t)
-		status, body := get(t, app, c.sources, true)
-		if status != c.status || c.want != "" && body != c.want {
+		status, body := get(t, app, Config{Sources: c.sources}, true)
+		if status != c.status || !strings.HasPrefix(body, c.want) {
 			t.Errorf("%s: %d %s", name, status, body)
 		}
-		if status, _ := get(t, newApp(t), c.sources, false); status != http.StatusUnauthorized {
+		if status, _ := get(t, newApp(t), Config{Sources: c.sources}, false); status != http.StatusUnauthorized {
 			t.Errorf("%s, a stranger: %d", name, status)
 		}
+	}
+}
+
+func TestBusy(t *testing.T) {
+	t.Parallel()
+	since := time.Date(2027, 1, 2, 3, 4, 5, 6e6, time.UTC)
+	_, body := get(t, newApp(t), Config{
+		Busy:      func() []Busy { return []Busy{{"requests", 2}, {"backups", 0}, {"hooks", 1}} },
+		IdleSince: func() time.Time { return since },
+		Synced:    func(context.Context) bool { return false },
+	}, true)
+	want := `{"due":null,"reason":"","idleSince":"2027-01-02T03:04:05.006Z","busy":[{"what":"requests","count":2},{"what":"hooks","count":1}],"synced":false}`
+	if body != want {
+		t.Errorf("busy: %s", body)
+	}
+	if _, body := get(t, newApp(t), Config{}, true); !strings.Contains(body, `"busy":[],"synced":true`) {
+		t.Errorf("nothing to do: %s", body)
 	}
 }
 
@@ -94,9 +112,9 @@ func newApp(t *testing.T) *tests.TestApp {
 	return app
 }
 
-func get(t *testing.T, app core.App, sources []Source, owner bool) (int, string) {
+func get(t *testing.T, app core.App, cfg Config, owner bool) (int, string) {
 	t.Helper()
-	p, err := Register(app, Config{Sources: sources})
+	p, err := Register(app, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

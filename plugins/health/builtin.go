@@ -78,7 +78,7 @@ func (p *Plugin) checkWAL(context.Context) Result {
 func (p *Plugin) checkQueue(context.Context) Result {
 	return Result{Values: map[string]any{
 		"requestsInFlight": p.inFlight.Load(),
-		"streams":          p.streams.Load(),
+		"streams":          p.realtime.Load() + p.streams.Load(),
 		"realtimeClients":  p.app.SubscriptionsBroker().TotalClients(),
 	}}
 }

@@ -81,7 +81,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(descDraining, draining)
 	gauge(descInFlight, float64(p.inFlight.Load()))
-	gauge(descStreams, float64(p.streams.Load()))
+	gauge(descStreams, float64(p.realtime.Load()+p.streams.Load()))
 	gauge(descRealtime, float64(p.app.SubscriptionsBroker().TotalClients()))
 	for _, db := range databases {
 		path := filepath.Join(p.app.DataDir(), db.file)

@@ -54,7 +54,7 @@ func TestDrainWaitsForRequests(t *testing.T) {
 
 	for _, path := range []string{"/api/health", "/slow", "/api/realtime", "/nowhere"} {
 		got := s.get(t, path)
-		if got.status != 503 || got.code() != "draining" || got.header.Get("Retry-After") != "1" {
+		if got.status != 503 || got.code() != "draining" || got.header.Get("X-PicoBase-Forwarded") != "false" || got.header.Get("Retry-After") != "1" {
 			t.Errorf("%s: got %d %s", path, got.status, got.body)
 		}
 	}
@@ -153,7 +153,7 @@ func TestDrainEndsRealtime(t *testing.T) {
 	for range count {
 		clients = append(clients, s.subscribe(t))
 	}
-	if n, m := s.plugin.streams.Load(), s.plugin.inFlight.Load(); n != count || m != 0 {
+	if n, m := s.plugin.realtime.Load(), s.plugin.inFlight.Load(); n != count || m != 0 {
 		t.Errorf("%d streams and %d requests in flight, want %d and 0", n, m, count)
 	}
 	if err := s.plugin.Drain(context.Background()); err != nil {
@@ -165,7 +165,7 @@ func TestDrainEndsRealtime(t *testing.T) {
 			t.Errorf("the stream ended with %v after %q", err, rest)
 		}
 	}
-	eventually(t, "the end of the streams", func() bool { return s.plugin.streams.Load() == 0 })
+	eventually(t, "the end of the streams", func() bool { return s.plugin.realtime.Load() == 0 })
 }
 
 // TestStuckRealtimeClients has clients of which nobody takes a message, far more

@@ -69,7 +69,9 @@ type Plugin struct {
 	started  atomic.Pointer[time.Time] // nil while not started
 	draining atomic.Bool
 	inFlight atomic.Int64 // requests that Drain waits for
-	streams  atomic.Int64 // event streams, which end only when told to
+	realtime atomic.Int64 // PocketBase's event streams, which end only when told to
+	streams  atomic.Int64 // ours, such as tails of logs
+	lastUse  atomic.Int64 // when the last request ended, in nanoseconds
 	telling  sync.Mutex   // held while realtime clients are told of the end
 }
 

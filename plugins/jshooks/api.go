@@ -223,6 +223,10 @@ func failure(err error) error {
 	if errors.As(err, &problems) {
 		return httpapi.Error(invalid(problems.found))
 	}
+	var unreadable *unreadableError
+	if errors.As(err, &unreadable) {
+		return httpapi.Error(invalid([]engine.Problem{{Message: unreadable.Error()}}).WithCause(err))
+	}
 	var own *apierr.Error
 	if errors.As(err, &own) {
 		return httpapi.Error(own)

@@ -25,3 +25,6 @@ func (p *Plugin) Check(context.Context) (f Finding, ok bool) {
 	}
 	return f, true
 }
+
+// Running returns how many calls of hooks are under way.
+func (p *Plugin) Running() int { return p.engine.Running() }

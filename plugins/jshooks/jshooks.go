@@ -23,6 +23,7 @@ import (
 
 	"github.com/picobase/picobase/internal/config"
 	"github.com/picobase/picobase/internal/httpapi"
+	"github.com/picobase/picobase/internal/watch"
 	"github.com/picobase/picobase/internal/worker"
 	"github.com/picobase/picobase/plugins/jshooks/engine"
 	"github.com/pocketbase/pocketbase/core"
@@ -31,6 +32,9 @@ import (
 
 // pollInterval is how soon a version that another process activated is in force.
 const pollInterval = 500 * time.Millisecond
+
+// defaultLoadLimit is how long the files of a version may take to load, together.
+const defaultLoadLimit = 15 * time.Second
 
 const retentionJob = "picoHookLogRetention"
 
@@ -89,7 +93,9 @@ type Plugin struct {
 	tail    httpapi.Tail[logEntry]
 	poller  *worker.Worker
 	flusher *worker.Worker
-	watcher watcher
+	watcher watch.Watcher
+
+	loadLimit time.Duration
 
 	status atomic.Pointer[status] // what runs, for whoever asks
 
@@ -116,7 +122,7 @@ func Register(app core.App, cfg Config) (*Plugin, error) {
 	if cfg.Record == nil {
 		cfg.Record = func(core.App, *core.RequestEvent, Act) error { return nil }
 	}
-	p := &Plugin{app: app, cfg: cfg}
+	p := &Plugin{app: app, cfg: cfg, loadLimit: defaultLoadLimit}
 	p.status.Store(&status{})
 	p.logs.app = app
 	p.tail.StillAllowed = cfg.StillAllowed
@@ -158,7 +164,7 @@ func (p *Plugin) Start() error {
 	p.poller.Start()
 	p.flusher.Start()
 	if p.cfg.Watch && p.cfg.Dir != "" {
-		if err := p.watcher.start(p.cfg.Dir, p.reloadFolder, p.logError("watch the folder of hooks")); err != nil {
+		if err := p.watcher.Start(p.cfg.Dir, p.reloadFolder, p.logError("watch the folder of hooks")); err != nil {
 			p.logError("watch the folder of hooks")(err)
 		}
 	}
@@ -174,7 +180,7 @@ func (p *Plugin) Start() error {
 // logged.
 func (p *Plugin) Stop(ctx context.Context) error {
 	p.app.Cron().Remove(retentionJob)
-	p.watcher.stop()
+	p.watcher.Stop()
 	stopped := p.poller.Stop(ctx)
 
 	p.changing.Lock()

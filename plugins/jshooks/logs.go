@@ -46,7 +46,7 @@ func levelName(level slog.Level) string { return strings.ToLower(level.String())
 // log takes an entry of a hook. It never waits for the database or a listener.
 func (p *Plugin) log(entry engine.Entry) {
 	e := logEntry{
-		Time: entry.At.UTC(), Level: entry.Level, Message: cut(entry.Message), Version: entry.Version,
+		Time: entry.At.UTC(), Level: entry.Level, Message: cut(p.secrets.masked(entry.Message)), Version: entry.Version,
 		Hook: entry.Hook, File: entry.File, Line: entry.Line, RequestID: entry.RequestID,
 	}
 	if _, known := levels[e.Level]; !known {

@@ -2,9 +2,12 @@ package jshooks
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
+	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -21,8 +24,14 @@ const (
 	maxSecrets     = 100
 	maxSecretValue = 16 << 10
 
-	// encrypted begins a stored value that needs PocketBase's encryption key.
+	// encrypted begins a stored value that needs PocketBase's encryption key, plain
+	// one that does not and would be taken for another one.
 	encrypted = "enc:"
+	plain     = "plain:"
+
+	// minMasked is how long a secret must be to be masked in logs: a shorter one
+	// would take ordinary words along.
+	minMasked = 6
 )
 
 var secretName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
@@ -30,6 +39,33 @@ var secretName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
 // secrets is what $secrets.get reads: every secret, in memory.
 type secrets struct {
 	values atomic.Pointer[map[string]string]
+	mask   atomic.Pointer[strings.Replacer]
+}
+
+func (s *secrets) set(values map[string]string) {
+	// The longest first: one may begin with another.
+	names := slices.SortedFunc(maps.Keys(values), func(a, b string) int { return len(values[b]) - len(values[a]) })
+	var pairs []string
+	for _, name := range names {
+		value := values[name]
+		if len(value) < minMasked {
+			continue
+		}
+		// As it is, and as it is in the address that an error of $http.send names.
+		for _, form := range []string{value, url.QueryEscape(value), url.PathEscape(value)} {
+			pairs = append(pairs, form, "[secret "+name+"]")
+		}
+	}
+	s.values.Store(&values)
+	s.mask.Store(strings.NewReplacer(pairs...))
+}
+
+// masked takes the secrets out of what is logged.
+func (s *secrets) masked(text string) string {
+	if mask := s.mask.Load(); mask != nil {
+		return mask.Replace(text)
+	}
+	return text
 }
 
 func (s *secrets) get(name string) (string, bool) {
@@ -43,7 +79,8 @@ func (s *secrets) get(name string) (string, bool) {
 
 // secretsVersion changes whenever a secret does, whichever process changed it.
 func secretsVersion(app core.App) (version string, err error) {
-	err = app.ConcurrentDB().NewQuery("SELECT COUNT(*) || ' ' || COALESCE(MAX(updated), '') FROM _pico_hook_secrets").Row(&version)
+	// Of every secret, not the newest: a clock may have been set back.
+	err = app.ConcurrentDB().NewQuery("SELECT COUNT(*) || COALESCE(GROUP_CONCAT(id || ' ' || updated), '') FROM _pico_hook_secrets").Row(&version)
 	if err != nil {
 		return "", fmt.Errorf("read version of secrets: %w", err)
 	}
@@ -69,7 +106,7 @@ func (p *Plugin) loadSecrets() error {
 		}
 		values[row.ID] = value
 	}
-	p.secrets.values.Store(&values)
+	p.secrets.set(values)
 	return nil
 }
 
@@ -78,6 +115,9 @@ func (p *Plugin) loadSecrets() error {
 func (p *Plugin) encrypt(value string) (string, error) {
 	key := os.Getenv(p.app.EncryptionEnv())
 	if key == "" {
+		if strings.HasPrefix(value, encrypted) || strings.HasPrefix(value, plain) {
+			value = plain + value
+		}
 		return value, nil
 	}
 	sealed, err := security.Encrypt([]byte(value), key)
@@ -90,7 +130,7 @@ func (p *Plugin) encrypt(value string) (string, error) {
 func (p *Plugin) decrypt(stored string) (string, error) {
 	sealed, found := strings.CutPrefix(stored, encrypted)
 	if !found {
-		return stored, nil
+		return strings.TrimPrefix(stored, plain), nil
 	}
 	value, err := security.Decrypt(sealed, os.Getenv(p.app.EncryptionEnv()))
 	if err != nil {
@@ -192,6 +232,8 @@ func (p *Plugin) changeSecret(e *core.RequestEvent, name, action string, change 
 		return p.cfg.Record(tx, e, Act{Action: action, Type: "hook_secret", ID: name, Name: name})
 	})
 	if err == nil {
+		// Within a millisecond the version does not tell two changes apart.
+		p.applied.secrets = ""
 		err = p.apply(e.Request.Context())
 	}
 	if err != nil {

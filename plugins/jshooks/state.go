@@ -85,11 +85,21 @@ func (p *Plugin) apply(ctx context.Context) error {
 		return nil
 	}
 	files, err := readFiles(p.app, want.active)
-	if err != nil {
+	var unreadable *unreadableError
+	if err != nil && !errors.As(err, &unreadable) {
 		return err
 	}
 	id := strconv.FormatInt(want.active, 10)
-	generation, found := p.compile(ctx, id, files)
+	var generation *engine.Generation
+	var found []engine.Problem
+	if unreadable != nil {
+		found = []engine.Problem{{Message: unreadable.Error()}}
+	} else {
+		generation, found = p.compile(ctx, id, files)
+	}
+	if ctx.Err() != nil {
+		return nil // whoever asked is gone: the poller does it, or the next start
+	}
 	p.applied = want
 	if len(found) > 0 {
 		// What is busy or short of memory now may load later.
@@ -101,15 +111,38 @@ func (p *Plugin) apply(ctx context.Context) error {
 	return nil
 }
 
-// compile loads a bundle aside.
+// compile loads a bundle aside. It takes loadLimit at most: a start waits for it,
+// and so does whoever wants to switch hooks off.
 func (p *Plugin) compile(ctx context.Context, version string, files engine.Bundle) (*engine.Generation, []engine.Problem) {
-	generation, found := p.engine.Compile(ctx, version, files)
-	if len(found) > 0 {
+	type outcome struct {
+		generation *engine.Generation
+		found      []engine.Problem
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.loadLimit)
+	defer cancel()
+	done := make(chan outcome, 1)
+	go func() {
+		var o outcome
+		defer func() {
+			if crash := recover(); crash != nil {
+				o.found = []engine.Problem{{Message: fmt.Sprintf("the engine crashed: %v", crash)}}
+			}
+			done <- o
+		}()
+		o.generation, o.found = p.engine.Compile(ctx, version, files)
+	}()
+	var o outcome
+	select {
+	case o = <-done:
+	case <-ctx.Done():
+		o.found = []engine.Problem{{Message: fmt.Sprintf("the files were not loaded within %s; what they do at their top has to be quick", p.loadLimit)}}
+	}
+	if len(o.found) > 0 {
 		p.metrics.loads.WithLabelValues("failed").Inc()
-		return nil, found
+		return nil, o.found
 	}
 	p.metrics.loads.WithLabelValues("ok").Inc()
-	return generation, nil
+	return o.generation, nil
 }
 
 // run puts a generation in force, nil for none. Calls under way end on the one

@@ -6,10 +6,12 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -94,13 +96,16 @@ func readArchive(e *core.RequestEvent, unpack func(body []byte, add addFile) err
 	}
 	left := int64(hookfiles.MaxBytes)
 	err = unpack(body, func(name string, content io.Reader) error {
-		// As `tar -C jsvm_hooks .` writes it. What leads out of the bundle stays as
-		// it is, to be refused.
-		if cleaned := path.Clean(name); !strings.HasPrefix(cleaned, "..") {
-			name = strings.TrimPrefix(cleaned, "./")
+		if leadsOut(name) {
+			return fmt.Errorf("%q leads out of the bundle", name)
 		}
+		name = path.Clean(name) // "./main.pb.js", as `tar -C jsvm_hooks .` writes it
 		if !hookfiles.Belongs(name) {
 			return nil
+		}
+		// Which of the two runs would depend on who unpacks it.
+		if _, twice := w.files[name]; twice {
+			return fmt.Errorf("%q is in it twice", name)
 		}
 		text, err := io.ReadAll(io.LimitReader(content, left+1))
 		if left -= int64(len(text)); left < 0 || len(w.files) > hookfiles.MaxFiles {
@@ -113,6 +118,12 @@ func readArchive(e *core.RequestEvent, unpack func(body []byte, add addFile) err
 		return wish{}, apierr.Invalid("files", "the archive cannot be read: "+err.Error()+".").WithCause(err)
 	}
 	return w, nil
+}
+
+// leadsOut reports whether the path of a file in an archive is none below where it
+// is unpacked. An archive with one was made to do harm.
+func leadsOut(name string) bool {
+	return path.IsAbs(name) || slices.Contains(strings.Split(name, "/"), "..") || strings.Contains(name, "\\")
 }
 
 // addFile takes one file of an archive.

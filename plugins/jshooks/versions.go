@@ -100,7 +100,7 @@ func pack(files engine.Bundle) (content []byte, sum string, err error) {
 }
 
 // maxPacked is what the JSON of a bundle may take: every byte may be escaped.
-const maxPacked = 6*hookfiles.MaxBytes + hookfiles.MaxFiles*1000
+const maxPacked = 6*hookfiles.MaxBytes + hookfiles.MaxFiles*(6*hookfiles.MaxPath+10)
 
 func unpack(content []byte) (engine.Bundle, error) {
 	r, err := gzip.NewReader(bytes.NewReader(content))
@@ -182,10 +182,22 @@ func readFiles(app core.App, number int64) (engine.Bundle, error) {
 	}
 	files, err := unpack(content)
 	if err != nil {
-		return nil, fmt.Errorf("read version %d of hooks: %w", number, err)
+		return nil, &unreadableError{number, err}
 	}
 	return files, nil
 }
+
+// unreadableError says that what is stored is none of ours.
+type unreadableError struct {
+	number int64
+	cause  error
+}
+
+func (e *unreadableError) Error() string {
+	return fmt.Sprintf("version %d is damaged in the database (%v); activate another one", e.number, e.cause)
+}
+
+func (e *unreadableError) Unwrap() error { return e.cause }
 
 // nextNumber returns the number that the next version gets, unless another
 // process is quicker.
@@ -243,11 +255,16 @@ func pruneVersions(tx core.App) error {
 	return nil
 }
 
+// deleteVersion returns errActive for one that another process has activated
+// meanwhile.
 func deleteVersion(tx core.App, number int64) error {
-	_, err := tx.NonconcurrentDB().NewQuery("DELETE FROM _pico_hooks WHERE id = {:id} AND active = 0").
+	result, err := tx.NonconcurrentDB().NewQuery("DELETE FROM _pico_hooks WHERE id = {:id} AND active = 0").
 		Bind(dbx.Params{"id": number}).Execute()
 	if err != nil {
 		return fmt.Errorf("delete version of hooks: %w", err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n != 1 {
+		return errors.Join(errActive, err)
 	}
 	return nil
 }

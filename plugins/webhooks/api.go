@@ -63,7 +63,7 @@ type Webhook struct {
 const timeFormat = "2006-01-02T15:04:05.000Z"
 
 func (p *Plugin) view(record *core.Record, secret string) Webhook {
-	ep := endpointOf(record)
+	ep := p.endpointOf(record)
 	w := Webhook{
 		ID: record.Id, Secret: secret, URL: ep.url, Description: record.GetString("description"),
 		Events: append([]string{}, ep.events...), Blocking: ep.blocking, FailOpen: ep.failOpen,
@@ -139,7 +139,11 @@ func (p *Plugin) create(e *core.RequestEvent) error {
 	}
 	caller := httpapi.CallerOf(e)
 	secret := newSecret()
-	record.Set("secret", secret)
+	sealed, err := p.seal(secret)
+	if err != nil {
+		return httpapi.Failure(err)
+	}
+	record.Set("secret", sealed)
 	record.Set("createdBy", string(caller.Kind)+":"+caller.Name)
 	err = p.cfg.Transact(e, func(tx core.App) error {
 		if total, err := tx.CountRecords(collection); err != nil || total >= maxEndpoints {
@@ -200,13 +204,17 @@ func (p *Plugin) rotate(e *core.RequestEvent) error {
 		return err
 	}
 	secret := newSecret()
+	sealed, err := p.seal(secret)
+	if err != nil {
+		return httpapi.Failure(err)
+	}
 	record.Set("previousSecret", "")
 	record.Set("previousSecretUntil", nil)
 	if grace > 0 {
 		record.Set("previousSecret", record.GetString("secret"))
 		record.Set("previousSecretUntil", p.cfg.Now().Add(grace))
 	}
-	record.Set("secret", secret)
+	record.Set("secret", sealed)
 	if err := p.cfg.Transact(e, func(tx core.App) error { return tx.Save(record) }); err != nil {
 		return httpapi.Failure(err)
 	}
@@ -229,7 +237,7 @@ func (p *Plugin) test(e *core.RequestEvent) error {
 	if err != nil {
 		return err
 	}
-	ep := endpointOf(record)
+	ep := p.endpointOf(record)
 	eventType, invalid := in.eventType(ep)
 	if invalid != nil {
 		return httpapi.Error(invalid)

@@ -373,8 +373,90 @@ func TestAskMany(t *testing.T) {
 	if took := time.Since(started); took > 3*time.Second {
 		t.Errorf("it took %v", took)
 	}
-	if n := len(s.plugin.asking); n != 0 {
-		t.Errorf("%d places are taken for ever", n)
+	for _, ep := range s.plugin.endpoints.Load().byID {
+		if n := len(ep.asking); n != 0 {
+			t.Errorf("%d places are taken for ever", n)
+		}
+	}
+}
+
+// Questions to one endpoint that does not answer take no place from another's.
+func TestAskOneHangs(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(cfg *Config) { cfg.AskTimeout = patience })
+	hang := newReceiver(t, func(_ http.ResponseWriter, r *http.Request, _ int) { <-r.Context().Done() })
+	good := newReceiver(t, nil)
+	s.call(http.MethodPost, "", map[string]any{"url": hang.URL, "events": []string{"before user.created"}, "blocking": true})
+	s.call(http.MethodPost, "", map[string]any{"url": good.URL, "events": []string{"before user.signed_in"}, "blocking": true})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 2*maxAsking)
+	for range cap(ended) {
+		go func() {
+			ended <- s.plugin.Ask(ctx, event.New(event.BeforeUserCreated, "users", "", nil, s.clock.Now()))
+		}()
+	}
+	eventually(t, "all places taken", func() bool { return hang.count() == maxAsking })
+	ctx2, cancel2 := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel2()
+	if err := s.plugin.Ask(ctx2, event.New(event.BeforeUserSignedIn, "users", "u1", nil, s.clock.Now())); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	for range cap(ended) {
+		<-ended
+	}
+}
+
+// With PocketBase's key for settings, secrets are encrypted in the database.
+func TestSecretsAtRest(t *testing.T) {
+	t.Setenv("pb_test_env", "") // the variable that the test app names
+	s := newSite(t)
+	r := newReceiver(t, nil)
+	stored := func(id string) string {
+		t.Helper()
+		record, err := s.app.FindRecordById(migrations.WebhooksCollection, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return record.GetString("secret") + " " + record.GetString("previousSecret")
+	}
+	status := func(id string) any {
+		t.Helper()
+		_, tried := s.call(http.MethodPost, "/"+id+"/test", nil)
+		return tried["status"]
+	}
+	verifies := func(secret string) bool {
+		got := r.all()[r.count()-1]
+		webhook, err := standardwebhooks.NewWebhook(secret)
+		return err == nil && webhook.Verify([]byte(got.body), got.header) == nil
+	}
+	id, clear := s.endpoint(r.URL)
+	if stored(id) != clear+" " {
+		t.Error("without a key a secret is not what it was")
+	}
+	t.Setenv("pb_test_env", strings.Repeat("k", 32))
+	_, rotated := s.call(http.MethodPost, "/"+id+"/rotate-secret", nil)
+	secret := rotated["secret"].(string)
+	if got := stored(id); strings.Contains(got, secret) || !strings.HasPrefix(got, sealed) {
+		t.Errorf("stored as %s", got)
+	}
+	if status(id) != statusDelivered || !verifies(secret) || !verifies(clear) {
+		t.Error("not signed by both secrets")
+	}
+	other, second := s.endpoint(r.URL)
+	if strings.Contains(stored(other), second) {
+		t.Errorf("stored as %s", stored(other))
+	}
+	t.Setenv("pb_test_env", strings.Repeat("x", 32))
+	if status(other) != statusFailed {
+		t.Error("sent without its secret")
+	}
+	if _, log := s.call(http.MethodGet, "/deliveries?webhook="+other, nil); !strings.Contains(fmt.Sprint(log), "--encryptionEnv") {
+		t.Errorf("%v", log)
+	}
+	_, rotated = s.call(http.MethodPost, "/"+other+"/rotate-secret", nil)
+	if status(other) != statusDelivered || !verifies(rotated["secret"].(string)) {
+		t.Error("a rotation does not mend it")
 	}
 }
 

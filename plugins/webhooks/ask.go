@@ -12,8 +12,8 @@ import (
 	"github.com/picobase/picobase/internal/event"
 )
 
-// maxAsking bounds the questions under way: one that finds no place waits, within
-// its own time.
+// maxAsking bounds the questions to one endpoint that are under way: one that
+// finds no place waits, within its own time.
 const maxAsking = 64
 
 // maxDenial is the length in bytes that a denial's message is cut to.
@@ -72,8 +72,8 @@ func (p *Plugin) askOne(ctx context.Context, ep *endpoint, e event.Event, body [
 
 func (p *Plugin) question(ctx context.Context, ep *endpoint, e event.Event, body []byte) result {
 	select {
-	case p.asking <- struct{}{}:
-		defer func() { <-p.asking }()
+	case ep.asking <- struct{}{}:
+		defer func() { <-ep.asking }()
 	case <-ctx.Done():
 		return result{at: p.cfg.Now(), err: ctx.Err()}
 	}

@@ -120,8 +120,8 @@ func parseDeliveryQuery(r *http.Request) (q deliveryQuery, err *apierr.Error) {
 }
 
 func checkStatus(value string) *apierr.Error {
-	if !slices.Contains([]string{statusPending, statusDelivered, statusFailed}, value) {
-		return apierr.Invalid("status", "must be pending, delivered or failed.")
+	if !slices.Contains([]string{statusPending, statusDelivered, statusFailed, statusSkipped}, value) {
+		return apierr.Invalid("status", "must be pending, delivered, failed or skipped.")
 	}
 	return nil
 }
@@ -208,7 +208,7 @@ func (p *Plugin) retryOne(e *core.RequestEvent) error {
 	if row.Subject == testSubject {
 		return httpapi.Error(apierr.Invalid("id", "is of a test; send another one instead."))
 	}
-	if _, err := p.again(e.App, dbx.HashExp{"id": row.ID}); err != nil {
+	if _, err := p.again(e.App, row.Endpoint, dbx.HashExp{"id": row.ID}); err != nil {
 		return httpapi.Failure(err)
 	}
 	if row, err = p.findDelivery(e); err != nil {
@@ -242,21 +242,23 @@ func (p *Plugin) retryAll(e *core.RequestEvent) error {
 	if in.Since != nil {
 		where = append(where, dbx.NewExp("created >= {:since}", dbx.Params{"since": in.Since.UnixMilli()}))
 	}
-	retried, err := p.again(e.App, dbx.And(where...))
+	retried, err := p.again(e.App, in.Webhook, dbx.And(where...))
 	if err != nil {
 		return httpapi.Failure(err)
 	}
 	return e.JSON(http.StatusOK, map[string]any{"retried": retried})
 }
 
-// again makes deliveries pending and due.
-func (p *Plugin) again(app core.App, where dbx.Expression) (int64, error) {
+// again makes deliveries of an endpoint pending and due at once, whatever the
+// endpoint has asked for: a person knows better.
+func (p *Plugin) again(app core.App, endpointID string, where dbx.Expression) (int64, error) {
 	changed, err := app.NonconcurrentDB().Update(table, dbx.Params{
 		"status": statusPending, "attempts": 0, "finished": 0, "due": p.cfg.Now().UnixMilli(),
 	}, where).Execute()
 	if err != nil {
 		return 0, err
 	}
+	p.dispatch.release(endpointID)
 	p.dispatch.wake()
 	return changed.RowsAffected()
 }

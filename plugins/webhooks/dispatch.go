@@ -2,6 +2,8 @@ package webhooks
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"maps"
 	"runtime/debug"
@@ -9,7 +11,6 @@ import (
 	"time"
 
 	"github.com/picobase/picobase/migrations"
-	"github.com/pocketbase/dbx"
 )
 
 const (
@@ -24,6 +25,12 @@ const (
 	// troubleWait is the pause after the database did not take an outcome: without
 	// it, the same delivery would be made again at once.
 	troubleWait = 5 * time.Second
+
+	// After a vain look at the table that took longer than slowLook, a lane starts
+	// no new worker for restFactor times as long: a hundred thousand events that all
+	// wait for an earlier one are looked through in half a second, again and again.
+	slowLook   = 50 * time.Millisecond
+	restFactor = 10
 )
 
 // dispatcher makes the attempts that are due. Each endpoint has a lane, with
@@ -46,6 +53,7 @@ type lane struct {
 	workers int
 	flying  map[string]bool
 	until   time.Time // no attempt before
+	rest    time.Time // no new worker before
 
 	claiming sync.Mutex // two workers must not take the same delivery
 }
@@ -144,7 +152,7 @@ func (d *dispatcher) addWorker(ctx context.Context, endpointID string) {
 		d.lanes[endpointID] = l
 	}
 	// d.ctx is another one after a stop, and Wait must not meet Go.
-	if l.workers == laneWidth || d.ctx != ctx {
+	if l.workers == laneWidth || d.ctx != ctx || time.Now().Before(l.rest) {
 		return
 	}
 	l.workers++
@@ -192,16 +200,20 @@ func (d *dispatcher) claim(endpointID string, l *lane) *delivery {
 	if held {
 		return nil
 	}
+	started := time.Now()
 	taken, err := d.p.nextDue(endpointID, now, flying)
 	if err != nil {
 		d.p.app.Logger().Error("read webhook deliveries", "error", err)
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if taken == nil {
+		if took := time.Since(started); took > slowLook {
+			l.rest = time.Now().Add(restFactor * took)
+		}
 		return nil
 	}
-	d.mu.Lock()
 	l.flying[taken.ID] = true
-	d.mu.Unlock()
 	return taken
 }
 
@@ -216,15 +228,20 @@ func (d *dispatcher) attempt(ctx context.Context, ep *endpoint, row *delivery, l
 		}
 		d.mu.Unlock()
 	}()
+	attempts := row.Attempts
 	result := d.p.send(ctx, ep, row)
 	if ctx.Err() != nil && result.status == 0 {
 		return // broken off by the stop; the next start makes it again
 	}
 	outcome := d.p.settle(ep, row, result)
-	if err := d.p.store(row); err != nil {
+	stored, err := d.p.store(row, attempts)
+	if err != nil {
 		d.p.app.Logger().Error("store the outcome of a webhook", "delivery", row.ID, "error", err)
 		hold = d.p.cfg.Now().Add(troubleWait)
 		return
+	}
+	if !stored {
+		return // what was decided meanwhile counts
 	}
 	hold = outcome.hold
 	d.p.metrics.deliveries.WithLabelValues(outcome.name).Inc()
@@ -243,6 +260,25 @@ func (d *dispatcher) until(endpointID string) (until time.Time) {
 	return until
 }
 
+// release lets the endpoint be tried again at once, whatever it has asked for.
+func (d *dispatcher) release(endpointID string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if l := d.lanes[endpointID]; l != nil {
+		l.until = time.Time{}
+	}
+}
+
+// Sending returns how many deliveries are being attempted now.
+func (p *Plugin) Sending() (n int) {
+	p.dispatch.mu.Lock()
+	defer p.dispatch.mu.Unlock()
+	for _, l := range p.dispatch.lanes {
+		n += len(l.flying)
+	}
+	return n
+}
+
 // NextDue returns when the next delivery is due and why, or the zero time: the
 // tenant must be awake then.
 func (p *Plugin) NextDue() (at time.Time, reason string, err error) {
@@ -250,16 +286,15 @@ func (p *Plugin) NextDue() (at time.Time, reason string, err error) {
 		if !ep.disabled.IsZero() {
 			continue
 		}
-		var due *int64
-		err := p.app.ConcurrentDB().Select("MIN(due)").From(table).
-			Where(dbx.NewExp("endpoint = {:endpoint} AND status = 'pending'", dbx.Params{"endpoint": id})).Row(&due)
+		var due int64
+		err := p.inOrder("d.due", id).Row(&due)
+		if errors.Is(err, sql.ErrNoRows) {
+			continue
+		}
 		if err != nil {
 			return at, "", fmt.Errorf("webhooks: next due: %w", err)
 		}
-		if due == nil {
-			continue
-		}
-		next := time.UnixMilli(*due).UTC()
+		next := time.UnixMilli(due).UTC()
 		if until := p.dispatch.until(id).UTC(); until.After(next) {
 			next = until
 		}

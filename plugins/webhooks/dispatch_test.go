@@ -191,7 +191,11 @@ func TestReceivers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, func(cfg *Config) { cfg.Timeout = 500 * time.Millisecond })
+			s := newSite(t, func(cfg *Config) {
+				if cfg.Timeout = patience; name == "hangs" || name == "drips" {
+					cfg.Timeout = 500 * time.Millisecond
+				}
+			})
 			r := newReceiver(t, c.answer)
 			id, _ := s.endpoint(r.URL)
 			s.start()
@@ -244,6 +248,170 @@ func TestRetryAfterHoldsTheEndpoint(t *testing.T) {
 	s.pass(2 * time.Second)
 	for _, sent := range []string{first, second} {
 		eventually(t, "the delivery", func() bool { return s.row(sent).Status == statusDelivered })
+	}
+}
+
+// A person who sends again, or mends the webhook, knows better than Retry-After.
+func TestRetryAfterYieldsToPeople(t *testing.T) {
+	t.Parallel()
+	for name, mend := range map[string]func(s *site, id, url string, row delivery){
+		"retry": func(s *site, _, _ string, row delivery) { s.call(http.MethodPost, "/deliveries/"+row.ID+"/retry", nil) },
+		"retry, again failed": func(s *site, id, _ string, row delivery) {
+			row.Status, row.Finished = statusFailed, 1
+			if _, err := s.plugin.store(&row, row.Attempts); err != nil {
+				s.t.Fatal(err)
+			}
+			s.call(http.MethodPost, "/deliveries/retry", map[string]any{"webhook": id})
+		},
+		"another URL": func(s *site, id, url string, row delivery) {
+			s.call(http.MethodPatch, "/"+id, map[string]any{"url": url + "/new"})
+			s.clock.add(6 * time.Minute)
+			row.Due = 0
+			if _, err := s.plugin.store(&row, row.Attempts); err != nil {
+				s.t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request, _ int) {
+				w.Header().Set("Retry-After", "3600")
+				w.WriteHeader(http.StatusServiceUnavailable)
+			})
+			id, _ := s.endpoint(r.URL)
+			s.start()
+			sent := s.publish("u1")
+			eventually(t, "the hold", func() bool { return !s.plugin.dispatch.until(id).IsZero() })
+			r.then(nil)
+			mend(s, id, r.URL, s.row(sent))
+			eventually(t, "the delivery", func() bool { return s.row(sent).Status == statusDelivered })
+		})
+	}
+}
+
+// What waits for an earlier event is not due before that.
+func TestNextDueKnowsTheOrder(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	r := newReceiver(t, with(http.StatusInternalServerError))
+	s.endpoint(r.URL)
+	s.start()
+	first := s.publish("ann")
+	eventually(t, "the failure", func() bool { return s.row(first).Attempts == 1 })
+	s.publish("ann")
+	if at, _, err := s.plugin.NextDue(); err != nil || at.UnixMilli() != s.row(first).Due {
+		t.Errorf("next due %v, %v, want %v", at, err, time.UnixMilli(s.row(first).Due))
+	}
+}
+
+// What is done to a delivery while an attempt is under way is not undone by it.
+func TestChangedDuringAnAttempt(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	answer := make(chan int)
+	r := newReceiver(t, func(w http.ResponseWriter, r *http.Request, _ int) {
+		select {
+		case status := <-answer:
+			w.WriteHeader(status)
+		case <-r.Context().Done():
+		}
+	})
+	id, _ := s.endpoint(r.URL)
+	s.start()
+	sent := s.publish("u1")
+	for i := range schedule[1:] { // up to the last retry
+		answer <- http.StatusInternalServerError
+		eventually(t, "the attempt", func() bool { return s.row(sent).Attempts == i+1 })
+		s.pass(25 * time.Hour)
+	}
+	eventually(t, "the last attempt", func() bool { return r.count() == len(schedule) })
+	s.call(http.MethodPost, "/deliveries/"+s.row(sent).ID+"/retry", nil)
+	answer <- http.StatusInternalServerError
+	eventually(t, "one more", func() bool { return r.count() == len(schedule)+1 })
+	// The URL is another one before the old one says that it is gone.
+	s.call(http.MethodPatch, "/"+id, map[string]any{"url": r.URL + "/moved"})
+	answer <- http.StatusGone
+	eventually(t, "the end", func() bool { return s.row(sent).Status == statusFailed })
+	if _, webhook := s.call(http.MethodGet, "/"+id, nil); webhook["enabled"] != true {
+		t.Errorf("%v", webhook)
+	}
+	// A webhook that is deleted meanwhile leaves nothing behind.
+	s.publish("u2")
+	eventually(t, "the next", func() bool { return r.count() == len(schedule)+2 })
+	s.call(http.MethodDelete, "/"+id, nil)
+	answer <- http.StatusGone
+	eventually(t, "the lane's end", func() bool {
+		s.pass(0)
+		s.plugin.dispatch.mu.Lock()
+		defer s.plugin.dispatch.mu.Unlock()
+		return len(s.plugin.dispatch.lanes) == 0
+	})
+	if _, err := s.plugin.prune(); err != nil || s.counted(statusPending)+s.counted(statusFailed) > 0 {
+		t.Errorf("left behind, or %v", err)
+	}
+}
+
+// A clock that was years ahead does not hold up deliveries for years.
+func TestClockWasAhead(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	r := newReceiver(t, nil)
+	s.endpoint(r.URL)
+	s.clock.add(3 * 365 * 24 * time.Hour)
+	sent := s.publish("u1")
+	s.clock.add(-3 * 365 * 24 * time.Hour)
+	s.start()
+	eventually(t, "the delivery", func() bool { return s.row(sent).Status == statusDelivered })
+}
+
+func TestParseRetryAfter(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
+	for text, want := range map[string]time.Duration{
+		"":                                 0,
+		"0":                                0,
+		"90":                               90 * time.Second,
+		"-90":                              0,
+		"1.5":                              0,
+		"99999999999":                      maxRetryAfter,
+		"99999999999999999999999999":       maxRetryAfter,
+		"-99999999999999999999999999":      0,
+		"Sat, 02 Jan 2027 03:05:05 GMT":    time.Minute,
+		"Sat, 02 Jan 2027 03:00:00 GMT":    0,
+		"Sat, 02 Jan 2038 03:00:00 GMT":    maxRetryAfter,
+		"Saturday, 02-Jan-27 03:05:05 GMT": time.Minute,
+	} {
+		if got := parseRetryAfter(text, now); got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+}
+
+// Events go in the clear to listed hosts only.
+func TestPlainHTTP(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.endpoint("http://93.184.216.34:9/")
+	s.start()
+	sent := s.publish("u1")
+	eventually(t, "the refusal", func() bool { return s.row(sent).Attempts == 1 })
+	if last := lastOf(s.row(sent)); !strings.Contains(last.Error, "use https") {
+		t.Errorf("%+v", last)
+	}
+}
+
+func TestText(t *testing.T) {
+	t.Parallel()
+	for content, want := range map[string]string{
+		"a\tb\r\nc":    "a\tb\r\nc",
+		"\x00\x1b[2J":  "\uFFFD\uFFFD[2J",
+		"\u009b2J\x7f": "\uFFFD2J\uFFFD", // the same in one character
+		"\xff\xfe é":   "\uFFFD é",
+	} {
+		if got := text([]byte(content)); got != want {
+			t.Errorf("%q: %q", content, got)
+		}
 	}
 }
 
@@ -433,6 +601,29 @@ func TestStartAndStop(t *testing.T) {
 	r.then(nil)
 	s.start()
 	eventually(t, "the delivery", func() bool { return s.row(sent).Status == statusDelivered })
+}
+
+// A stop leaves no goroutine behind, whatever was under way. It runs alone, to
+// count none of other tests.
+func TestNoGoroutineIsLeft(t *testing.T) {
+	s := newSite(t, func(cfg *Config) { cfg.Timeout = patience })
+	r := newReceiver(t, func(_ http.ResponseWriter, r *http.Request, _ int) { <-r.Context().Done() })
+	s.endpoint(r.URL)
+	for i := range 20 {
+		s.publish(fmt.Sprint("u", i))
+	}
+	round := func(n int) {
+		s.start()
+		eventually(t, "all attempts", func() bool { return r.count() == n*laneWidth })
+		s.stop()
+		r.CloseClientConnections()
+	}
+	round(1)
+	before := runtime.NumGoroutine()
+	for n := range 10 {
+		round(n + 2)
+	}
+	eventually(t, "the end of all goroutines", func() bool { return runtime.NumGoroutine() <= before+2 })
 }
 
 // Where an endpoint leads is judged when it is called.

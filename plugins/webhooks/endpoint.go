@@ -2,6 +2,7 @@ package webhooks
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -39,6 +40,7 @@ type endpoint struct {
 	previousUntil  time.Time
 	disabled       time.Time // zero while it is enabled
 	disabledReason string
+	asking         chan struct{} // the places for questions to it
 }
 
 // The reasons why an endpoint is disabled.
@@ -46,6 +48,7 @@ const (
 	reasonManual  = "manual"
 	reasonGone    = "gone"    // it answered 410
 	reasonFailing = "failing" // the last retry failed, and nothing else arrived
+	reasonBranch  = "branch"  // it is of the project that this one is a copy of
 )
 
 func (s *snapshot) wants(eventType, collection string) bool {
@@ -115,9 +118,18 @@ func (p *Plugin) reload() error {
 	if err := p.app.RecordQuery(migrations.WebhooksCollection).OrderBy("created", "id").All(&records); err != nil {
 		return fmt.Errorf("read webhook endpoints: %w", err)
 	}
+	last := p.endpoints.Load()
 	next := &snapshot{byID: map[string]*endpoint{}, byType: map[string][]target{}, version: version}
 	for _, record := range records {
-		ep := endpointOf(record)
+		ep := p.endpointOf(record)
+		if old := last.byID[ep.id]; old == nil {
+			ep.asking = make(chan struct{}, maxAsking)
+		} else {
+			ep.asking = old.asking
+			if old.url != ep.url || !old.disabled.IsZero() && ep.disabled.IsZero() {
+				p.dispatch.release(ep.id) // another receiver, or one that was mended
+			}
+		}
 		next.byID[ep.id] = ep
 		if ep.disabled.IsZero() {
 			p.subscribe(next, ep)
@@ -142,11 +154,11 @@ func (p *Plugin) subscribe(s *snapshot, ep *endpoint) {
 	}
 }
 
-func endpointOf(record *core.Record) *endpoint {
+func (p *Plugin) endpointOf(record *core.Record) *endpoint {
 	ep := &endpoint{
 		id: record.Id, url: record.GetString("url"),
 		blocking: record.GetBool("blocking"), failOpen: record.GetBool("failOpen"),
-		secret: record.GetString("secret"), previous: record.GetString("previousSecret"),
+		secret: p.unseal(record.GetString("secret")), previous: p.unseal(record.GetString("previousSecret")),
 		previousUntil: record.GetDateTime("previousSecretUntil").Time(),
 		disabled:      record.GetDateTime("disabled").Time(), disabledReason: record.GetString("disabledReason"),
 	}
@@ -167,8 +179,8 @@ func (p *Plugin) version() (version string, err error) {
 // disable disables an endpoint and tells the operator.
 func (p *Plugin) disable(ep *endpoint, reason, why string) {
 	record, err := p.app.FindRecordById(migrations.WebhooksCollection, ep.id)
-	if err != nil || !record.GetDateTime("disabled").IsZero() {
-		return // deleted or disabled meanwhile
+	if err != nil || !record.GetDateTime("disabled").IsZero() || record.GetString("url") != ep.url {
+		return // deleted, disabled or sent elsewhere meanwhile
 	}
 	record.Set("disabled", p.cfg.Now())
 	record.Set("disabledReason", reason)
@@ -176,5 +188,14 @@ func (p *Plugin) disable(ep *endpoint, reason, why string) {
 		p.app.Logger().Error("disable a webhook", "webhook", ep.id, "error", err)
 		return
 	}
-	p.app.Logger().Error("webhook disabled", "webhook", ep.id, "url", ep.url, "reason", reason, "cause", why)
+	p.app.Logger().Error("webhook disabled", "webhook", ep.id, "host", ep.host(), "reason", reason, "cause", why)
+}
+
+// host returns the part of the URL that is no secret: paths of webhooks often are.
+func (ep *endpoint) host() string {
+	parsed, err := url.Parse(ep.url)
+	if err != nil {
+		return ""
+	}
+	return parsed.Host
 }

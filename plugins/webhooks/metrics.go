@@ -2,6 +2,8 @@ package webhooks
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -78,7 +80,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 type queueState struct {
 	pending  int
 	oldest   time.Duration
-	disabled int // not by hand
+	disabled int // because they failed
 }
 
 func (p *Plugin) queue(ctx context.Context) (q queueState, err error) {
@@ -87,20 +89,27 @@ func (p *Plugin) queue(ctx context.Context) (q queueState, err error) {
 		switch {
 		case ep.disabled.IsZero():
 			enabled = append(enabled, id)
-		case ep.disabledReason != reasonManual:
+		case ep.disabledReason != reasonManual && ep.disabledReason != reasonBranch:
 			q.disabled++
 		}
 	}
 	if len(enabled) == 0 {
 		return q, nil
 	}
-	var oldest int64
-	err = p.app.ConcurrentDB().Select("COUNT(*)", "COALESCE(MIN(created), 0)").From(table).
+	// Ids sort by time, and are in an index.
+	var oldest string
+	err = p.app.ConcurrentDB().Select("COUNT(*)", "COALESCE(MIN(id), '')").From(table).
 		Where(dbx.NewExp("status = 'pending'")).AndWhere(dbx.In("endpoint", enabled...)).
 		WithContext(ctx).Row(&q.pending, &oldest)
-	if oldest > 0 {
-		q.oldest = max(0, p.cfg.Now().Sub(time.UnixMilli(oldest)))
+	if err != nil || q.pending == 0 {
+		return q, err
 	}
+	var created int64
+	err = p.app.ConcurrentDB().Select("created").From(table).Where(dbx.HashExp{"id": oldest}).WithContext(ctx).Row(&created)
+	if errors.Is(err, sql.ErrNoRows) { // pruned just now
+		return q, nil
+	}
+	q.oldest = max(0, p.cfg.Now().Sub(time.UnixMilli(created)))
 	return q, err
 }
 

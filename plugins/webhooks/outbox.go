@@ -20,6 +20,7 @@ const (
 	statusPending   = "pending"
 	statusDelivered = "delivered"
 	statusFailed    = "failed"
+	statusSkipped   = "skipped" // of another project, see Adopt
 )
 
 // delivery is a row of the table: one event on its way to one endpoint.
@@ -123,13 +124,8 @@ const settledAttempts = 3
 // nextDue returns a due delivery of the endpoint, and not one of those in flight.
 // While an earlier event of the same subject is pending, a later one waits.
 func (p *Plugin) nextDue(endpointID string, now time.Time, flying []any) (*delivery, error) {
-	query := p.app.ConcurrentDB().Select("d.*").From(table+" d").
-		Where(dbx.NewExp("d.endpoint = {:endpoint} AND d.status = 'pending' AND d.due <= {:now}",
-			dbx.Params{"endpoint": endpointID, "now": now.UnixMilli()})).
-		AndWhere(dbx.NewExp("(d.subject = '' OR NOT EXISTS (SELECT 1 FROM "+table+" e WHERE e.endpoint = d.endpoint"+
-			" AND e.subject = d.subject AND e.status = 'pending' AND e.id < d.id AND e.attempts < {:settled}))",
-			dbx.Params{"settled": settledAttempts})).
-		OrderBy("d.due", "d.id").Limit(1)
+	query := p.inOrder("d.*", endpointID).
+		AndWhere(dbx.NewExp("d.due <= {:now}", dbx.Params{"now": now.UnixMilli()}))
 	if len(flying) > 0 {
 		query.AndWhere(dbx.NotIn("d.id", flying...))
 	}
@@ -140,12 +136,28 @@ func (p *Plugin) nextDue(endpointID string, now time.Time, flying []any) (*deliv
 	return found[0], nil
 }
 
-// store writes how an attempt ended, unless the row has been changed meanwhile
-// by someone else: retried, dropped with its endpoint.
-func (p *Plugin) store(d *delivery) error {
-	_, err := p.app.NonconcurrentDB().Update(table, dbx.Params{
+// inOrder selects columns of the endpoint's first delivery whose turn it is, as
+// soon as it is due.
+func (p *Plugin) inOrder(columns, endpointID string) *dbx.SelectQuery {
+	return p.app.ConcurrentDB().Select(columns).From(table+" d").
+		Where(dbx.NewExp("d.endpoint = {:endpoint} AND d.status = 'pending'", dbx.Params{"endpoint": endpointID})).
+		AndWhere(dbx.NewExp("(d.subject = '' OR NOT EXISTS (SELECT 1 FROM "+table+" e WHERE e.endpoint = d.endpoint"+
+			" AND e.subject = d.subject AND e.status = 'pending' AND e.id < d.id AND e.attempts < {:settled}))",
+			dbx.Params{"settled": settledAttempts})).
+		OrderBy("d.due", "d.id").Limit(1)
+}
+
+// store writes how an attempt ended that was begun when attempts had been made,
+// unless the row has been changed meanwhile by someone else: sent again from the
+// beginning, skipped, dropped with its endpoint. It reports whether it did.
+func (p *Plugin) store(d *delivery, attempts int) (bool, error) {
+	result, err := p.app.NonconcurrentDB().Update(table, dbx.Params{
 		"status": d.Status, "due": d.Due, "finished": d.Finished,
 		"attempts": d.Attempts, "tries": d.Tries, "response": d.Response,
-	}, dbx.HashExp{"id": d.ID, "status": statusPending}).Execute()
-	return err
+	}, dbx.HashExp{"id": d.ID, "status": statusPending, "attempts": attempts}).Execute()
+	if err != nil {
+		return false, err
+	}
+	changed, err := result.RowsAffected()
+	return changed > 0, err
 }

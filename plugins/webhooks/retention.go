@@ -10,7 +10,22 @@ import (
 // retentionBatch bounds how long one delete keeps other writers waiting.
 const retentionBatch = 500
 
+// longestWait is more than any wait between two attempts.
+const longestWait = 27 * time.Hour
+
+// mendDue makes due what waits for a time too far away to be meant: the clock was
+// ahead when it was written.
+func (p *Plugin) mendDue() {
+	now := p.cfg.Now()
+	_, err := p.app.NonconcurrentDB().Update(table, dbx.Params{"due": now.UnixMilli()},
+		dbx.NewExp("status = 'pending' AND due > {:late}", dbx.Params{"late": now.Add(longestWait).UnixMilli()})).Execute()
+	if err != nil {
+		p.app.Logger().Error("webhook due times", "error", err)
+	}
+}
+
 func (p *Plugin) runRetention() {
+	p.mendDue()
 	deleted, err := p.prune()
 	if err != nil {
 		p.app.Logger().Error("webhook retention", "error", err)

@@ -1,6 +1,7 @@
 package webhooks
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -76,7 +77,8 @@ func (p *Plugin) hasArrived(endpointID string, since int64) bool {
 // parseRetryAfter reads the header Retry-After: seconds or a date.
 func parseRetryAfter(text string, now time.Time) time.Duration {
 	var wait time.Duration
-	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
+	// Of a number too large for it, ParseInt returns the largest one there is.
+	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
 		wait = time.Duration(min(seconds, int64(maxRetryAfter/time.Second))) * time.Second
 	} else if date, err := http.ParseTime(text); err == nil {
 		wait = date.Sub(now)

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/picobase/picobase/internal/guard"
@@ -28,6 +29,7 @@ type result struct {
 	body       string
 	retryAfter time.Duration
 	err        error // without an answer
+	unlisted   bool  // no list of hosts changes the error
 }
 
 func (r result) ok() bool { return r.status >= 200 && r.status < 300 }
@@ -37,8 +39,14 @@ func (r result) problem() string {
 	switch {
 	case r.ok():
 		return ""
+	case r.unlisted && errors.Is(r.err, guard.ErrRefused):
+		return r.err.Error() + "; this server allows no others"
+	case r.unlisted && errors.Is(r.err, guard.ErrNotListed):
+		return r.err.Error() + "; use https"
 	case errors.Is(r.err, guard.ErrRefused):
 		return r.err.Error() + "; list it in the setting webhooks.allowedPrivateHosts if that is meant"
+	case errors.Is(r.err, guard.ErrNotListed):
+		return r.err.Error() + "; use https, or list it in the setting webhooks.allowedPrivateHosts if events may go there in the clear"
 	case errors.Is(r.err, context.DeadlineExceeded):
 		return "no answer in time"
 	case r.err != nil:
@@ -57,7 +65,7 @@ func (p *Plugin) send(ctx context.Context, ep *endpoint, d *delivery) result {
 // post sends a signed body to the endpoint.
 func (p *Plugin) post(ctx context.Context, ep *endpoint, id string, body []byte, timeout time.Duration) (r result) {
 	started := time.Now()
-	r.at = p.cfg.Now()
+	r.at, r.unlisted = p.cfg.Now(), p.cfg.NoPrivateHosts
 	defer func() { r.took = time.Since(started) }()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -66,8 +74,12 @@ func (p *Plugin) post(ctx context.Context, ep *endpoint, id string, body []byte,
 		r.err = err
 		return r
 	}
+	transport := p.transport
+	if request.URL.Scheme == "http" {
+		transport = p.plain // events hold people's data
+	}
 	client := http.Client{
-		Transport:     p.transport,
+		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	response, err := client.Do(request)
@@ -114,7 +126,7 @@ func text(content []byte) string {
 		content = content[:len(content)-1]
 	}
 	return strings.Map(func(r rune) rune {
-		if r == 0 || r == 0x1b {
+		if unicode.IsControl(r) && !strings.ContainsRune("\t\r\n", r) {
 			return utf8.RuneError
 		}
 		return r

@@ -38,6 +38,20 @@ type Config struct {
 	// Version of the binary, told to receivers in the User-Agent (default "dev").
 	Version string
 
+	// Project is the id of the project, if it has one. Webhooks of another one are
+	// not called, see Adopt.
+	Project string
+
+	// Paused takes webhooks of an unknown project for another one's too. Without
+	// an id of this project, it takes all for that, after every start.
+	Paused bool
+
+	// PrivateHosts returns what may be reached beside the public internet (default the
+	// setting webhooks.allowedPrivateHosts). NoPrivateHosts says that the setting is
+	// ignored, for those who would change it in vain.
+	PrivateHosts   func() []string
+	NoPrivateHosts bool
+
 	// Transact runs a change in a transaction on behalf of the request, so that
 	// the audit trail knows who made it. Defaults to the app's own transaction.
 	Transact func(e *core.RequestEvent, change func(tx core.App) error) error
@@ -63,13 +77,13 @@ type Plugin struct {
 	app       core.App
 	cfg       Config
 	transport *http.Transport
+	plain     *http.Transport // for http:// URLs: listed hosts only
 	metrics   *metrics
 
 	endpoints atomic.Pointer[snapshot]
 	loading   sync.Mutex
 
 	dispatch dispatcher
-	asking   chan struct{} // bounds the questions under way
 }
 
 // Register checks the configuration and binds the plugin to app.
@@ -95,8 +109,11 @@ func Register(app core.App, cfg Config) (*Plugin, error) {
 	if cfg.Jitter == nil {
 		cfg.Jitter = rand.Float64
 	}
-	p := &Plugin{app: app, cfg: cfg, asking: make(chan struct{}, maxAsking)}
-	p.transport = guard.Transport(func() []string { return cfg.Settings().Webhooks.AllowedPrivateHosts })
+	if cfg.PrivateHosts == nil {
+		cfg.PrivateHosts = func() []string { return cfg.Settings().Webhooks.AllowedPrivateHosts }
+	}
+	p := &Plugin{app: app, cfg: cfg}
+	p.transport, p.plain = guard.Transport(cfg.PrivateHosts), guard.ListedTransport(cfg.PrivateHosts)
 	p.endpoints.Store(&snapshot{})
 	p.dispatch.init(p)
 	var err error
@@ -132,6 +149,19 @@ func (p *Plugin) bindCollection() {
 	p.app.OnRecordAfterCreateSuccess(name).Bind(reload)
 	p.app.OnRecordAfterUpdateSuccess(name).Bind(reload)
 	p.app.OnRecordAfterDeleteSuccess(name).Bind(reload)
+	// Whoever makes a webhook here, or enables one, means it for this project.
+	own := &hook.Handler[*core.RecordEvent]{
+		Id: "picoWebhooksOwn",
+		Func: func(e *core.RecordEvent) error {
+			disabled := func(r *core.Record) bool { return !r.GetDateTime("disabled").IsZero() }
+			if e.Record.IsNew() || disabled(e.Record.Original()) && !disabled(e.Record) {
+				e.Record.Set("project", p.cfg.Project)
+			}
+			return e.Next()
+		},
+	}
+	p.app.OnRecordCreate(name).Bind(own)
+	p.app.OnRecordUpdate(name).Bind(own)
 	p.app.OnRecordEnrich(name).Bind(&hook.Handler[*core.RecordEnrichEvent]{
 		Id: "picoWebhooksHide",
 		Func: func(e *core.RecordEnrichEvent) error {
@@ -155,6 +185,7 @@ func (p *Plugin) Start() error {
 	if err := p.app.Cron().Add(retentionJob, "41 * * * *", p.runRetention); err != nil {
 		return err
 	}
+	p.mendDue()
 	p.dispatch.start()
 	return nil
 }
@@ -165,5 +196,6 @@ func (p *Plugin) Stop(ctx context.Context) error {
 	p.app.Cron().Remove(retentionJob)
 	err := p.dispatch.stop(ctx)
 	p.transport.CloseIdleConnections()
+	p.plain.CloseIdleConnections()
 	return err
 }

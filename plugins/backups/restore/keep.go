@@ -21,16 +21,35 @@ import (
 //     was delivered since. What the present has pending happened, and is still sent;
 //     what only the restored state has pending was delivered and forgotten;
 //   - secrets of hooks: they are keys to other people's services, where no time went back;
+//   - the numbers of versions of hooks: "12" in a log or a chat goes on to mean one thing;
 //   - the audit trail: restoring must not be a way to forget;
 //   - sessions that were ended stay ended: of everybody whose tokens were made
 //     invalid since (another password, a sign-out everywhere, a deletion) all
 //     tokens are invalid in the restored state too. Everybody else stays signed in.
 
+// carried is a table that is carried over.
+type carried struct {
+	table string
+
+	// migrations are those that made the table as the present has it, and would fail
+	// on a table that is there. Others run again: what they make may be missing.
+	migrations []string
+}
+
 // asPresent are the tables that are taken whole from the present state.
-var asPresent = []string{"_pico_keys", "_pico_webhooks", "_pico_webhook_deliveries", "_pico_hook_secrets"}
+var asPresent = []carried{
+	{"_pico_keys", []string{"1800000001_keys.go"}},
+	{"_pico_webhooks", nil},
+	{"_pico_webhook_deliveries", nil},
+	{"_pico_hook_secrets", nil},
+}
 
 // growing are the tables of which the present rows are added.
-var growing = []string{"_pico_audit"}
+var growing = []carried{{"_pico_audit", nil}}
+
+// counting are the tables whose rows come from the restored state, numbered on
+// from the present.
+var counting = []string{"_pico_hooks"}
 
 // keep carries over from the present database into the new one. Doing it twice
 // is the same as doing it once.
@@ -70,15 +89,16 @@ type keeper struct {
 }
 
 func (k keeper) run() error {
-	for _, table := range slices.Concat(asPresent, growing) {
-		ok, err := k.ensureTable(table)
+	for i, c := range slices.Concat(asPresent, growing) {
+		table := c.table
+		ok, err := k.ensureTable(c)
 		if err != nil {
 			return fmt.Errorf("table %s: %w", table, err)
 		}
 		if !ok {
 			continue
 		}
-		if slices.Contains(asPresent, table) {
+		if i < len(asPresent) {
 			if err := k.exec("DELETE FROM main." + quote(table)); err != nil {
 				return fmt.Errorf("table %s: %w", table, err)
 			}
@@ -87,12 +107,32 @@ func (k keeper) run() error {
 			return fmt.Errorf("table %s: %w", table, err)
 		}
 	}
+	for _, table := range counting {
+		if err := k.countOn(table); err != nil {
+			return fmt.Errorf("numbers of %s: %w", table, err)
+		}
+	}
 	return k.endSessions()
+}
+
+// countOn makes sure that the table gives no number again that the present gave.
+func (k keeper) countOn(table string) error {
+	ok, err := k.ensureTable(carried{table: table})
+	if err != nil || !ok {
+		return err
+	}
+	// The table has no unique key: what it holds is replaced by hand.
+	const highest = "(SELECT MAX(seq) FROM (SELECT seq FROM main.sqlite_sequence WHERE name = ?1 UNION ALL SELECT seq FROM present.sqlite_sequence WHERE name = ?1))"
+	if err := k.exec("INSERT INTO main.sqlite_sequence (name, seq) SELECT ?1, "+highest+" WHERE "+highest+" IS NOT NULL", table); err != nil {
+		return err
+	}
+	return k.exec("DELETE FROM main.sqlite_sequence WHERE name = ?1 AND rowid < (SELECT MAX(rowid) FROM main.sqlite_sequence WHERE name = ?1)", table)
 }
 
 // ensureTable makes a table of the present in a state from before there was one,
 // with all that belongs to it. It reports whether there is anything to copy.
-func (k keeper) ensureTable(table string) (bool, error) {
+func (k keeper) ensureTable(c carried) (bool, error) {
+	table := c.table
 	inPresent, err := k.hasTable("present", table)
 	if err != nil || !inPresent {
 		return false, err
@@ -114,7 +154,12 @@ func (k keeper) ensureTable(table string) (bool, error) {
 	if err := k.exec("INSERT OR IGNORE INTO main._collections SELECT * FROM present._collections WHERE name = ?", table); err != nil {
 		return false, err
 	}
-	return true, k.exec("INSERT OR IGNORE INTO main._migrations SELECT * FROM present._migrations WHERE file LIKE '18000000%'")
+	for _, file := range c.migrations {
+		if err := k.exec("INSERT OR IGNORE INTO main._migrations SELECT * FROM present._migrations WHERE file = ?", file); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 func (k keeper) hasTable(schema, table string) (found bool, err error) {

@@ -86,6 +86,16 @@ const (
 	addHooks = "INSERT INTO _pico_hooks (id, created, source, sha256, files, size, content, active) VALUES ({:id}, '', 'upload', '', 0, 0, '', {:active})"
 )
 
+// nextVersion adds a version of hooks and returns its number.
+func nextVersion(t *testing.T, app core.App) (n int) {
+	t.Helper()
+	exec(t, app, "INSERT INTO _pico_hooks (created, source, sha256, files, size, content) VALUES ('', 'upload', '', 0, 0, '')")
+	if err := app.NonconcurrentDB().NewQuery("SELECT MAX(id) FROM _pico_hooks").Row(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 func copyOf(t *testing.T, path string) string {
 	t.Helper()
 	content, err := os.ReadFile(path)
@@ -208,6 +218,9 @@ func TestWhatARestoreDoesNotUndo(t *testing.T) {
 		if secret != "rolled" || hooks != "1/1" {
 			t.Errorf("secret %q, hooks %q: want the present secret and the hooks of the moment", secret, hooks)
 		}
+		if n := nextVersion(t, app); n != 3 {
+			t.Errorf("the next version of hooks has the number %d, want 3: 2 has been another one", n)
+		}
 	})
 	if again := carry(t, dir); again != nil {
 		t.Errorf("carried out twice: %+v", again)
@@ -301,10 +314,16 @@ func TestEarlierThanPicoBase(t *testing.T) {
 		exec(t, app, addEntry, dbx.Params{"id": "after"})
 		exec(t, app, addWebhook, dbx.Params{"id": "hook00000000001", "secret": "s"})
 		exec(t, app, addDelivery, dbx.Params{"id": "waits", "status": "pending"})
+		nextVersion(t, app)
+		exec(t, app, "INSERT INTO _migrations (file, applied) VALUES ('1800000099_later.go', 1)")
 	})
 	order(t, dir, earlier, false)
 	carry(t, dir)
 	folder(t, dir, func(app core.App) { // also: the migrations run
+		var later int
+		if err := app.DB().NewQuery("SELECT COUNT(*) FROM _migrations WHERE file = '1800000099_later.go'").Row(&later); err != nil || later != 0 {
+			t.Errorf("a migration is recorded that made none of the tables carried over: what it makes would be missing for good; %v", err)
+		}
 		if n, err := app.CountRecords("_pico_keys"); err != nil || n != 1 {
 			t.Errorf("%d keys, %v", n, err)
 		}
@@ -315,7 +334,13 @@ func TestEarlierThanPicoBase(t *testing.T) {
 		if _, err := app.NonconcurrentDB().NewQuery("DELETE FROM _pico_audit").Execute(); err == nil {
 			t.Error("the audit trail can be deleted")
 		}
-		exec(t, app, addHooks, dbx.Params{"id": 1, "active": 1}) // the table is made again
+		if n := nextVersion(t, app); n != 2 {
+			t.Errorf("the first version of hooks has the number %d, want 2", n)
+		}
+		var versions int
+		if err := app.DB().NewQuery("SELECT COUNT(*) FROM _pico_hooks").Row(&versions); err != nil || versions != 1 {
+			t.Errorf("%d versions, %v: the state had none", versions, err)
+		}
 	})
 }
 

@@ -76,17 +76,35 @@ func (e *Engine) do(t target, fn func(c *call) error) error {
 	}
 	if v, ok := e.running.Load(id); ok {
 		m := v.(*machine)
+		if t.requestID == "" {
+			t.requestID = m.call.requestID // the call has a goroutine of its own
+		}
 		return m.run(t, m.call, fn)
 	}
-	m, release, err := e.pool.get(t.ctx, t.app != nil && t.app.IsTransactional())
+	// Whoever holds a database transaction goes first: the others wait for it.
+	urgent := t.app != nil && t.app.IsTransactional()
+	if !urgent {
+		leave, err := e.shares().enter(t.ctx, t.hook)
+		if err != nil {
+			e.metrics.observe(t.hook, 0, err)
+			return typed(err)
+		}
+		defer leave()
+	}
+	m, release, err := e.pool.get(t.ctx, urgent)
 	if err != nil {
 		e.metrics.observe(t.hook, 0, err)
 		return typed(err)
 	}
 	defer release()
-	e.running.Store(id, m)
-	defer e.running.Delete(id)
-	return m.run(t, nil, fn)
+	e.lanes.in(func(own *lane) {
+		id := goroutine()
+		e.running.Store(id, m)
+		defer e.running.Delete(id)
+		m.lane = own
+		err = m.run(t, nil, fn)
+	})
+	return err
 }
 
 func (m *machine) run(t target, parent *call, fn func(c *call) error) (err error) {
@@ -178,6 +196,16 @@ func (c *call) suspect() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.running && !c.waiting && c.cause == nil
+}
+
+// computed is for how long the call has run, what it waits for included and e.next() not.
+func (c *call) computed() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.running || c.waiting {
+		return 0
+	}
+	return time.Since(c.since)
 }
 
 // wait marks the call while it does nothing but wait.

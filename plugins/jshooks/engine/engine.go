@@ -89,6 +89,8 @@ type Engine struct {
 	current atomic.Pointer[Generation]
 	pool    *pool
 	watch   *watchdog
+	lanes   lanes
+	shares  func() *hogs
 	metrics *hookMetrics
 	running sync.Map // goroutine id → *machine
 
@@ -144,6 +146,9 @@ func New(cfg Config) (*Engine, error) {
 	e := &Engine{cfg: cfg, app: cfg.App, metrics: metrics}
 	e.pool = newPool(cfg.MaxVMs, cfg.QueueTimeout, func() (*machine, error) { return newMachine(e) })
 	e.watch = newWatchdog(cfg.MemoryLimit)
+	e.lanes.most = cfg.MaxVMs
+	// Made at the first call, as the pool is: settings are read by then.
+	e.shares = sync.OnceValue(func() *hogs { return newHogs(cfg.MaxVMs(), cfg.QueueTimeout) })
 	e.bindHooks()
 	e.bindRouter()
 	e.bindRequests()
@@ -159,6 +164,15 @@ func (e *Engine) Activate(g *Generation) {
 	e.cronMu.Lock()
 	defer e.cronMu.Unlock()
 	e.swapCrons(e.current.Swap(g), g)
+}
+
+// Running returns how many calls of hooks are under way.
+func (e *Engine) Running() (n int) {
+	e.running.Range(func(_, _ any) bool {
+		n++
+		return true
+	})
+	return n
 }
 
 // Close turns hooks off and waits for the running calls until ctx ends. Closing

@@ -28,6 +28,7 @@ type machine struct {
 	vm     *goja.Runtime
 	protos map[*class]*goja.Object
 	call   *call // the innermost one
+	lane   *lane // of the outermost one
 
 	depth int // of native calls
 

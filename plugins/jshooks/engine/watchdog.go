@@ -69,6 +69,7 @@ func (w *watchdog) run() {
 			w.restart(now)
 		} else {
 			quiet = 0
+			w.slow()
 		}
 		limit, base := w.limit(), w.base
 		w.mu.Unlock()
@@ -80,6 +81,16 @@ func (w *watchdog) run() {
 		collected = time.Now()
 		if heap()-base > limit {
 			w.interrupt()
+		}
+	}
+}
+
+// slow has the calls that compute for long give way.
+func (w *watchdog) slow() {
+	for c := range w.calls {
+		if c.computed() >= slowAfter {
+			c.m.lane.slow()
+			c.engine.shares().saw(c.hook)
 		}
 	}
 }

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/picobase/picobase/internal/platform"
+	"github.com/pocketbase/pocketbase/tools/security"
+	"github.com/spf13/cobra"
+)
+
+// The first account and project of up.
+const (
+	firstRunFile  = "first-run.json"
+	firstEmail    = "admin@picobase.local"
+	firstProject  = "app"
+	firstTokenFor = "picobase up"
+)
+
+func newUp() *cobra.Command {
+	o := fleetOptions{driver: "process", signUp: "closed", stopTenants: true, allowPrivateHosts: true, router: routerOptions{tls: "off"}}
+	cmd := &cobra.Command{
+		Use:         "up",
+		Short:       "Run a platform, its router and a first project on this machine",
+		Args:        cobra.NoArgs,
+		Annotations: map[string]string{hostCommand: "yes"},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runFleet(cmd, o, func(p *platform.Platform) error { return up(cmd.Context(), cmd.OutOrStdout(), o, p) })
+		},
+	}
+	o.common(cmd.Flags())
+	cmd.Flags().StringVar(&o.http, "http", localAddress, "address to listen on")
+	cmd.Flags().StringVar(&o.baseDomain, "base-domain", "localhost", "domain that projects are served below, as NAME.DOMAIN")
+	cmd.Flags().StringVar(&o.publicURL, "public-url", "", "where people reach the platform (default http://BASE-DOMAIN with the port for localhost, else https://BASE-DOMAIN)")
+	return cmd
+}
+
+// firstRun is what the first run of up makes, and leaves in first-run.json.
+type firstRun struct {
+	URL       string `json:"url"`
+	Dashboard string `json:"dashboard"`
+	Email     string `json:"email"`
+	Password  string `json:"password"`
+	Token     string `json:"token"`
+
+	Project platform.ProjectView `json:"project"`
+}
+
+// up makes the first account and project of a new folder, and tells how to go on.
+func up(ctx context.Context, w io.Writer, o fleetOptions, p *platform.Platform) error {
+	path := filepath.Join(o.dir, firstRunFile)
+	first := firstRun{URL: p.URL(), Dashboard: p.URL() + "/_/", Email: firstEmail, Password: security.RandomString(20)}
+	user, organization, made, err := p.FirstUser(first.Email, first.Password)
+	if err != nil {
+		return fmt.Errorf("make the first account: %w", err)
+	}
+	if !made {
+		return upAgain(w, path, p)
+	}
+	if err := p.FirstSuperuser(first.Email, first.Password); err != nil {
+		return fmt.Errorf("make the operator's account: %w", err)
+	}
+	if first.Token, err = p.NewToken(user, firstTokenFor); err != nil {
+		return fmt.Errorf("make the first token: %w", err)
+	}
+	if first.Project, err = p.NewProject(nil, organization, firstProject, platform.Branch{}); err != nil {
+		return fmt.Errorf("make the first project: %w", err)
+	}
+	content, err := json.MarshalIndent(first, "", "  ") //nolint:gosec // the password is what the file is for
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(path, append(content, '\n'), 0o600); err != nil {
+		return err
+	}
+	// So that its dashboard can be used at once. It sleeps again by itself.
+	starting, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := p.MakeSuperuser(starting, first.Project.ID, first.Email, first.Password); err != nil {
+		fmt.Fprintf(w, "\nThe first project has no account for its dashboard, since it does not start: %v\n", err)
+	}
+	tell(w, first)
+	fmt.Fprintf(w, "This was made for a new folder and is kept in %s, for this user alone.\n\n", path)
+	return nil
+}
+
+// upAgain tells what the first run has left.
+func upAgain(w io.Writer, path string, p *platform.Platform) error {
+	content, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		fmt.Fprintf(w, "\nPicoBase %s is running.\n\n  Platform   %s\n  Dashboard  %s/_/\n\n", version, p.URL(), p.URL())
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var first firstRun
+	if err := json.Unmarshal(content, &first); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	tell(w, first)
+	return nil
+}
+
+func tell(w io.Writer, first firstRun) {
+	fmt.Fprintf(w, "\nPicoBase %s is running.\n\n", version)
+	fmt.Fprintf(w, "  Project     %s\n", first.Project.URL)
+	fmt.Fprintf(w, "  Dashboard   %s/_/\n", first.Project.URL)
+	if keys := first.Project.Keys; keys != nil {
+		fmt.Fprintf(w, "  %-11s %s\n  %-11s %s\n", "publishable", keys.Publishable, "secret", keys.Secret)
+	}
+	fmt.Fprintf(w, "\n  Platform    %s/api/platform/v1/\n", first.URL)
+	fmt.Fprintf(w, "  Dashboard   %s\n", first.Dashboard)
+	fmt.Fprintf(w, "  Token       %s\n", first.Token)
+	fmt.Fprintf(w, "\nBoth dashboards: %s with the password %s\n", first.Email, first.Password)
+	if keys := first.Project.Keys; keys != nil {
+		fmt.Fprintf(w, "\nTry it; a project that sleeps is woken by its first request:\n\n  curl -H 'X-API-Key: %s' %s/api/health\n\n", keys.Publishable, first.Project.URL)
+	}
+}
