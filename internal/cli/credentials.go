@@ -71,20 +71,6 @@ func (c credentials) save() error {
 	return replaceFile(path, append(content, '\n'), 0o600)
 }
 
-// replaceFile writes a file that is there as a whole or not at all.
-func replaceFile(path string, content []byte, mode os.FileMode) error {
-	file, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(file.Name()) }() // gone after the rename
-	_, err = file.Write(content)
-	if err := errors.Join(err, file.Chmod(mode), file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), path)
-}
-
 // serverURL returns the URL of a server in the form by which it is kept.
 func serverURL(text string) (string, error) {
 	parsed, err := url.Parse(text)

@@ -132,7 +132,7 @@ func (a devApp) writeFiles(o devOptions, ready devReady, ask asker, notes io.Wri
 			content = envfile.Set(content, variable.name, variable.value)
 		}
 		if content != a.env {
-			if err := replaceFile(o.EnvFile, content); err != nil {
+			if err := rewriteFile(o.EnvFile, content); err != nil {
 				return err
 			}
 			fmt.Fprintf(notes, "Wrote %s.\n", o.EnvFile)
@@ -142,8 +142,8 @@ func (a devApp) writeFiles(o devOptions, ready devReady, ask asker, notes io.Wri
 	return ignore(ignored, ask, notes)
 }
 
-// replaceFile writes the file as a whole, with the mode that it has.
-func replaceFile(path, content string) error {
+// rewriteFile replaces the file as a whole, with the mode that it has.
+func rewriteFile(path, content string) error {
 	mode := fs.FileMode(0o600)
 	if info, err := os.Stat(path); err == nil {
 		mode = info.Mode().Perm()
@@ -151,14 +151,5 @@ func replaceFile(path, content string) error {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real // a link stays one
 	}
-	file, err := os.CreateTemp(filepath.Dir(path), ".picobase-*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(file.Name()) }() // gone after the rename
-	_, err = io.WriteString(file, content)
-	if err := errors.Join(err, file.Chmod(mode), file.Close()); err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), path)
+	return replaceFile(path, []byte(content), mode)
 }

@@ -161,16 +161,7 @@ func writeTypes(path string, types []byte) (changed bool, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // source code, for everybody
 		return false, err
 	}
-	file, err := os.CreateTemp(filepath.Dir(path), ".picobase-*.ts")
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = os.Remove(file.Name()) }() // gone after the rename
-	_, err = file.Write(types)
-	if err := errors.Join(err, file.Chmod(0o644), file.Close()); err != nil {
-		return false, err
-	}
-	return true, os.Rename(file.Name(), path)
+	return true, replaceFile(path, types, 0o644)
 }
 
 func reportTypes(o typegenOptions, changed bool, out, messages io.Writer) error {
