@@ -60,7 +60,7 @@ func (p *Platform) withOrganization(app *core.App, user *core.Record, next func(
 }
 
 func organizationName(user *core.Record) string {
-	if name := user.GetString("name"); name != "" && len(name) <= 90 {
+	if name, err := checkTitle(user.GetString("name")); err == nil {
 		return name
 	}
 	return user.Email()[:min(len(user.Email()), 100)]
