@@ -297,8 +297,8 @@ func TestACrashIsMendedAtOnceAndALoopIsParked(t *testing.T) {
 	if starts := w.started("a"); starts != 5 {
 		t.Errorf("%d starts in all, want 5: two that worked, three in vain", starts)
 	}
-	if message := w.project("a").Message; !strings.Contains(message, "last words of a") {
-		t.Errorf("no last log lines in %q", message)
+	if message := w.project("a").Message; !strings.Contains(message, "last words of a: **") || strings.Contains(message, "correct horse") {
+		t.Errorf("no last log lines, or with the environment, in %q", message)
 	}
 	if w.incidents()["a crash_loop"] == "" {
 		t.Error("no incident")
