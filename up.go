@@ -20,6 +20,7 @@ import (
 // The first account and project of up.
 const (
 	firstRunFile  = "first-run.json"
+	begunFile     = ".first-run-begun.json"
 	firstEmail    = "admin@picobase.local"
 	firstProject  = "app"
 	secondProject = "app2"
@@ -56,23 +57,26 @@ type firstRun struct {
 }
 
 // up makes the first account and project of a new folder, and tells how to go on.
-// What it makes is in the file before anything depends on it: one that is killed in
-// between is gone on with by the next.
+// The password is in a file before there is an account: a run that is killed in
+// between is gone on with by the next. The file that scripts read is there once it
+// is complete.
 func up(ctx context.Context, w io.Writer, o fleetOptions, p *platform.Platform) error {
-	path := filepath.Join(o.dir, firstRunFile)
+	path, begunPath := filepath.Join(o.dir, firstRunFile), filepath.Join(o.dir, begunFile)
 	first, err := readFirstRun(path)
-	begun := err == nil
-	switch {
-	case begun && first.Project.ID != "":
+	if err == nil {
 		tell(w, first)
 		return nil
-	case begun:
-	case errors.Is(err, os.ErrNotExist):
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	first, err = readFirstRun(begunPath)
+	begun := err == nil
+	if errors.Is(err, os.ErrNotExist) {
 		first = firstRun{URL: p.URL(), Dashboard: p.URL() + "/_/", Email: firstEmail, Password: security.RandomString(20)}
-		if err := first.write(path); err != nil {
-			return err
-		}
-	default:
+		err = first.write(begunPath)
+	}
+	if err != nil {
 		return err
 	}
 	user, organization, made, err := p.FirstUser(first.Email, first.Password)
@@ -82,12 +86,12 @@ func up(ctx context.Context, w io.Writer, o fleetOptions, p *platform.Platform) 
 	if !made && (!begun || user == "") {
 		// There are accounts that were made another way.
 		fmt.Fprintf(w, "\nPicoBase %s is running.\n\n  Platform   %s\n  Dashboard  %s/_/\n\n", version, p.URL(), p.URL())
-		return os.Remove(path)
+		return os.Remove(begunPath)
 	}
 	if err := first.complete(p, user, organization); err != nil {
 		return err
 	}
-	if err := first.write(path); err != nil {
+	if err := errors.Join(first.write(path), os.Remove(begunPath)); err != nil {
 		return err
 	}
 	// So that its dashboard can be used at once. It sleeps again by itself.

@@ -58,8 +58,8 @@ func TestUpIsKilled(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { _ = p.Close() }()
-			path := filepath.Join(o.dir, firstRunFile)
-			kill(t, p, path)
+			path, begun := filepath.Join(o.dir, firstRunFile), filepath.Join(o.dir, begunFile)
+			kill(t, p, begun)
 			for range 2 { // once more changes nothing
 				var out strings.Builder
 				if err := up(context.Background(), &out, o, p); err != nil {
@@ -72,6 +72,9 @@ func TestUpIsKilled(t *testing.T) {
 				if _, err := p.App.FindAuthRecordByEmail("users", first.Email); err != nil {
 					t.Error(err)
 				}
+			}
+			if _, err := os.Stat(begun); !os.IsNotExist(err) {
+				t.Errorf("%s is left: %v", begun, err)
 			}
 			if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 				t.Errorf("%v, %v", info, err)
