@@ -64,6 +64,7 @@ func up(ctx context.Context, w io.Writer, o fleetOptions, p *platform.Platform) 
 	path, begunPath := filepath.Join(o.dir, firstRunFile), filepath.Join(o.dir, begunFile)
 	first, err := readFirstRun(path)
 	if err == nil {
+		_ = os.Remove(begunPath) // of a run that was killed when it was done
 		tell(w, first)
 		return nil
 	}
