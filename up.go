@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
 
+	"github.com/picobase/picobase/internal/apierr"
 	"github.com/picobase/picobase/internal/platform"
 	"github.com/pocketbase/pocketbase/tools/security"
 	"github.com/spf13/cobra"
@@ -18,8 +20,10 @@ import (
 // The first account and project of up.
 const (
 	firstRunFile  = "first-run.json"
+	begunFile     = ".first-run-begun.json"
 	firstEmail    = "admin@picobase.local"
 	firstProject  = "app"
+	secondProject = "app2"
 	firstTokenFor = "picobase up"
 )
 
@@ -53,30 +57,42 @@ type firstRun struct {
 }
 
 // up makes the first account and project of a new folder, and tells how to go on.
+// The password is in a file before there is an account: a run that is killed in
+// between is gone on with by the next. The file that scripts read is there once it
+// is complete.
 func up(ctx context.Context, w io.Writer, o fleetOptions, p *platform.Platform) error {
-	path := filepath.Join(o.dir, firstRunFile)
-	first := firstRun{URL: p.URL(), Dashboard: p.URL() + "/_/", Email: firstEmail, Password: security.RandomString(20)}
+	path, begunPath := filepath.Join(o.dir, firstRunFile), filepath.Join(o.dir, begunFile)
+	first, err := readFirstRun(path)
+	if err == nil {
+		_ = os.Remove(begunPath) // of a run that was killed when it was done
+		tell(w, first)
+		return nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	first, err = readFirstRun(begunPath)
+	begun := err == nil
+	if errors.Is(err, os.ErrNotExist) {
+		first = firstRun{URL: p.URL(), Dashboard: p.URL() + "/_/", Email: firstEmail, Password: security.RandomString(20)}
+		err = first.write(begunPath)
+	}
+	if err != nil {
+		return err
+	}
 	user, organization, made, err := p.FirstUser(first.Email, first.Password)
 	if err != nil {
 		return fmt.Errorf("make the first account: %w", err)
 	}
-	if !made {
-		return upAgain(w, path, p)
+	if !made && (!begun || user == "") {
+		// There are accounts that were made another way.
+		fmt.Fprintf(w, "\nPicoBase %s is running.\n\n  Platform   %s\n  Dashboard  %s/_/\n\n", version, p.URL(), p.URL())
+		return os.Remove(begunPath)
 	}
-	if err := p.FirstSuperuser(first.Email, first.Password); err != nil {
-		return fmt.Errorf("make the operator's account: %w", err)
-	}
-	if first.Token, err = p.NewToken(user, firstTokenFor); err != nil {
-		return fmt.Errorf("make the first token: %w", err)
-	}
-	if first.Project, err = p.NewProject(nil, organization, firstProject, platform.Branch{}); err != nil {
-		return fmt.Errorf("make the first project: %w", err)
-	}
-	content, err := json.MarshalIndent(first, "", "  ") //nolint:gosec // the password is what the file is for
-	if err != nil {
+	if err := first.complete(p, user, organization); err != nil {
 		return err
 	}
-	if err := os.WriteFile(path, append(content, '\n'), 0o600); err != nil {
+	if err := errors.Join(first.write(path), os.Remove(begunPath)); err != nil {
 		return err
 	}
 	// So that its dashboard can be used at once. It sleeps again by itself.
@@ -90,22 +106,54 @@ func up(ctx context.Context, w io.Writer, o fleetOptions, p *platform.Platform) 
 	return nil
 }
 
-// upAgain tells what the first run has left.
-func upAgain(w io.Writer, path string, p *platform.Platform) error {
-	content, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		fmt.Fprintf(w, "\nPicoBase %s is running.\n\n  Platform   %s\n  Dashboard  %s/_/\n\n", version, p.URL(), p.URL())
-		return nil
+// complete makes what the account needs.
+func (f *firstRun) complete(p *platform.Platform, user, organization string) (err error) {
+	if err := p.FirstSuperuser(f.Email, f.Password); err != nil {
+		return fmt.Errorf("make the operator's account: %w", err)
 	}
+	if f.Token, err = p.NewToken(user, firstTokenFor); err != nil {
+		return fmt.Errorf("make the first token: %w", err)
+	}
+	f.Project, err = p.NewProject(nil, organization, firstProject, platform.Branch{})
+	var taken *apierr.Error
+	if errors.As(err, &taken) && taken.Status == http.StatusConflict {
+		// It was made by a run that was killed before it could write down the keys.
+		f.Project, err = p.NewProject(nil, organization, secondProject, platform.Branch{})
+	}
+	if err != nil {
+		return fmt.Errorf("make the first project: %w", err)
+	}
+	return nil
+}
+
+// write replaces the file as a whole, for this user alone.
+func (f *firstRun) write(path string) error {
+	content, err := json.MarshalIndent(f, "", "  ") //nolint:gosec // the password is what the file is for
 	if err != nil {
 		return err
 	}
-	var first firstRun
-	if err := json.Unmarshal(content, &first); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+	file, err := os.CreateTemp(filepath.Dir(path), "."+firstRunFile+"-*")
+	if err != nil {
+		return err
 	}
-	tell(w, first)
-	return nil
+	defer func() { _ = os.Remove(file.Name()) }() // gone already when all went well
+	_, err = file.Write(append(content, '\n'))
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), path)
+}
+
+// readFirstRun reads what the first run has left.
+func readFirstRun(path string) (first firstRun, err error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return first, err
+	}
+	if err := json.Unmarshal(content, &first); err != nil {
+		return first, fmt.Errorf("%s: %w", path, err)
+	}
+	return first, nil
 }
 
 func tell(w io.Writer, first firstRun) {

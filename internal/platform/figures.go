@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/picobase/picobase/internal/apierr"
 	"github.com/picobase/picobase/internal/httpapi"
 	"github.com/picobase/picobase/internal/platform/schema"
 	"github.com/pocketbase/dbx"
@@ -147,6 +148,10 @@ func (p *Platform) acknowledge(e *core.RequestEvent) error {
 	record, err := p.App.FindRecordById(schema.Alerts, e.Request.PathValue("alert"))
 	if err == nil {
 		err = p.need(e, record.GetString("organization"), developer)
+	}
+	// To strangers there is none, as if it were not there.
+	if apiErr, ok := err.(*apierr.Error); ok && apiErr.Code == errOrganizationNotFound.Code { //nolint:errorlint // need makes it
+		err = errAlertNotFound
 	}
 	if err != nil {
 		return httpapi.Failure(or(err, errAlertNotFound))

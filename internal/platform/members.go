@@ -209,6 +209,9 @@ func (p *Platform) invite(e *core.RequestEvent) error {
 				return errAlreadyMember
 			}
 		}
+		if err := p.mayInvite(tx, organization.Id); err != nil {
+			return err
+		}
 		record, err = tx.FindFirstRecordByFilter(schema.Invitations, "organization = {:o} && email = {:e}", dbx.Params{"o": organization.Id, "e": email})
 		if err != nil {
 			collection, err := tx.FindCachedCollectionByNameOrId(schema.Invitations)
@@ -250,6 +253,20 @@ func (p *Platform) invite(e *core.RequestEvent) error {
 		}
 	}
 	return e.JSON(http.StatusCreated, view)
+}
+
+// maxInvited bounds how many invitations an organization sends within a day: they
+// are mails in the platform's name to anybody.
+const maxInvited = 50
+
+// mayInvite counts in the events, which an invitation that is taken back stays in.
+func (p *Platform) mayInvite(tx core.App, organization string) error {
+	invited, err := tx.CountRecords(schema.Events, dbx.HashExp{"organization": organization, "action": "member.invited"},
+		dbx.NewExp("created > {:t}", dbx.Params{"t": dateText(p.cfg.Now().Add(-24 * time.Hour))}))
+	if err == nil && invited >= maxInvited {
+		return errTooManyInvitations
+	}
+	return err
 }
 
 func (p *Platform) uninvite(e *core.RequestEvent) error {

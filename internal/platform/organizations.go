@@ -1,8 +1,10 @@
 package platform
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
+	"unicode"
 
 	"github.com/picobase/picobase/internal/apierr"
 	"github.com/picobase/picobase/internal/httpapi"
@@ -69,8 +71,9 @@ type organizationInput struct {
 
 func checkTitle(name string) (string, error) {
 	name = strings.TrimSpace(name)
-	if name == "" || len(name) > 100 {
-		return "", apierr.Invalid("name", "must have 1 to 100 characters.")
+	// It is in the subject and text of mails, which must not become others' words.
+	if name == "" || len(name) > 100 || strings.ContainsFunc(name, unicode.IsControl) {
+		return "", apierr.Invalid("name", "must have 1 to 100 characters, in one line.")
 	}
 	return name, nil
 }
@@ -87,18 +90,11 @@ func (p *Platform) createOrganization(e *core.RequestEvent) error {
 	if in.Quotas != nil && !e.Auth.IsSuperuser() {
 		return httpapi.Error(errRole.WithMessage("Only the platform's operator sets quotas."))
 	}
-	if !p.cfg.OpenSignUp && !e.Auth.IsSuperuser() {
-		// A guest of one organization does not get a second quota by making another.
-		owned, err := p.App.CountRecords(schema.Members, dbx.HashExp{"user": e.Auth.Id, "role": string(owner)})
-		if err != nil {
-			return httpapi.Failure(err)
-		}
-		if owned == 0 {
-			return httpapi.Error(errRole.WithMessage("On this platform only owners of an organization create another one."))
-		}
-	}
 	var record *core.Record
 	err = p.App.RunInTransaction(func(tx core.App) error {
+		if err := p.mayOwnOneMore(tx, e.Auth); err != nil {
+			return err
+		}
 		var user *core.Record
 		if !e.Auth.IsSuperuser() {
 			user = e.Auth
@@ -118,6 +114,27 @@ func (p *Platform) createOrganization(e *core.RequestEvent) error {
 		return httpapi.Failure(err)
 	}
 	return e.JSON(http.StatusCreated, p.organizationView(record, owner))
+}
+
+// maxOwned bounds the organizations of one person: each has a quota of its own.
+const maxOwned = 10
+
+// mayOwnOneMore refuses another organization to those who may not make it.
+func (p *Platform) mayOwnOneMore(tx core.App, user *core.Record) error {
+	if user.IsSuperuser() {
+		return nil
+	}
+	owned, err := tx.CountRecords(schema.Members, dbx.HashExp{"user": user.Id, "role": string(owner)})
+	switch {
+	case err != nil:
+		return err
+	case owned == 0 && !p.cfg.OpenSignUp:
+		// A guest of one organization does not get a second quota by making another.
+		return errRole.WithMessage("On this platform only owners of an organization create another one.")
+	case owned >= maxOwned:
+		return errQuota.WithMessage(fmt.Sprintf("One person owns at most %d organizations.", maxOwned)).WithDetail("quota", "organizations")
+	}
+	return nil
 }
 
 // newOrganization makes an organization that user owns; nil for nobody yet.

@@ -1,6 +1,9 @@
 package platform
 
 import (
+	"database/sql"
+	"errors"
+
 	"github.com/picobase/picobase/internal/httpapi"
 	"github.com/picobase/picobase/internal/platform/schema"
 	"github.com/pocketbase/dbx"
@@ -60,18 +63,23 @@ func (p *Platform) withOrganization(app *core.App, user *core.Record, next func(
 }
 
 func organizationName(user *core.Record) string {
-	if name := user.GetString("name"); name != "" && len(name) <= 90 {
+	if name, err := checkTitle(user.GetString("name")); err == nil {
 		return name
 	}
 	return user.Email()[:min(len(user.Email()), 100)]
 }
 
-// FirstUser makes the first account with its organization, and returns their ids;
-// made is false if there is an account already.
+// FirstUser makes the first account with its organization, and returns their ids.
+// Made is false if there is an account already; the ids are those of the one with
+// that address then, or empty.
 func (p *Platform) FirstUser(email, password string) (user, organization string, made bool, err error) {
 	err = p.App.RunInTransaction(func(tx core.App) error {
 		total, err := tx.CountRecords(schema.Users)
-		if err != nil || total > 0 {
+		if err != nil {
+			return err
+		}
+		if total > 0 {
+			user, organization, err = owned(tx, email)
 			return err
 		}
 		users, err := tx.FindCachedCollectionByNameOrId(schema.Users)
@@ -93,6 +101,22 @@ func (p *Platform) FirstUser(email, password string) (user, organization string,
 		return nil
 	})
 	return user, organization, made, err
+}
+
+// owned returns the account with that address and an organization that it owns, or
+// nothing.
+func owned(tx core.App, email string) (user, organization string, err error) {
+	record, err := tx.FindAuthRecordByEmail(schema.Users, email)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", "", nil
+	} else if err != nil {
+		return "", "", err
+	}
+	member, err := tx.FindFirstRecordByFilter(schema.Members, "user = {:u} && role = {:r}", dbx.Params{"u": record.Id, "r": string(owner)})
+	if err != nil {
+		return "", "", err
+	}
+	return record.Id, member.GetString("organization"), nil
 }
 
 // FirstSuperuser makes the operator's account for PocketBase's own dashboard, unless

@@ -186,8 +186,9 @@ type Fleet struct {
 	end  context.CancelFunc
 	back sync.WaitGroup
 
-	listed  time.Time     // when the engine was asked last; of the loop alone
-	readied atomic.Uint64 // counts tenants that became ready, see project.compare
+	listed    time.Time     // when the engine was asked last; of the loop alone
+	strangers sync.Map      // ids of tenants of the engine that were warned of
+	readied   atomic.Uint64 // counts tenants that became ready, see project.compare
 
 	admission sync.Mutex // of those that are to run, see Fleet.admit
 

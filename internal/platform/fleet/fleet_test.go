@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"strings"
 	"sync"
@@ -213,6 +214,42 @@ func TestIdleSleeps(t *testing.T) {
 	}
 }
 
+// A tenant that says that it was used in a far future is asked again no more often,
+// and no later, than one that is in use.
+func TestATenantThatLiesOfItsUse(t *testing.T) {
+	t.Parallel()
+	for _, since := range []time.Time{time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)} {
+		w := newWorld(t)
+		w.add("a", Asleep)
+		f := w.platform(func(c *Config) { c.HealthInterval = -1 })
+		if _, err := f.Wake(context.Background(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		w.set(func() { w.answer = Answer{Synced: true, IdleSince: since} })
+		for range 46 {
+			w.pass(time.Minute)
+			f.mustPass(t)
+		}
+		if asked := w.timesAsked(); asked != 3 {
+			t.Errorf("asked %d times in 46 minutes, want each 15", asked)
+		}
+	}
+}
+
+func TestAStrangerIsWarnedOfOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.tenants["stranger"] = &tenant{driver.Status{ID: "stranger", State: driver.Running}}
+	var log strings.Builder
+	f := w.platform(func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	for range 3 {
+		f.mustPass(t)
+	}
+	if told := strings.Count(log.String(), "stranger"); told != 1 || w.state("stranger") != driver.Running {
+		t.Errorf("told %d times, it is %s: %s", told, w.state("stranger"), log.String())
+	}
+}
+
 func TestDueTenantsAreWoken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -297,8 +334,8 @@ func TestACrashIsMendedAtOnceAndALoopIsParked(t *testing.T) {
 	if starts := w.started("a"); starts != 5 {
 		t.Errorf("%d starts in all, want 5: two that worked, three in vain", starts)
 	}
-	if message := w.project("a").Message; !strings.Contains(message, "last words of a") {
-		t.Errorf("no last log lines in %q", message)
+	if message := w.project("a").Message; !strings.Contains(message, "last words of a: **") || strings.Contains(message, "correct horse") {
+		t.Errorf("no last log lines, or with the environment, in %q", message)
 	}
 	if w.incidents()["a crash_loop"] == "" {
 		t.Error("no incident")

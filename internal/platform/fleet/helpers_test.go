@@ -14,6 +14,7 @@ import (
 
 	"github.com/picobase/picobase/internal/platform/driver"
 	"github.com/picobase/picobase/internal/platform/feed"
+	"github.com/picobase/picobase/internal/secret"
 )
 
 // world is what outlives a platform: the engine, the registry and the clock. It
@@ -268,7 +269,7 @@ func (e engine) List(context.Context) ([]driver.Status, error) {
 }
 
 func (e engine) Logs(_ context.Context, id string, _ driver.LogOptions) (io.ReadCloser, error) {
-	return io.NopCloser(strings.NewReader("last words of " + id + "\n")), nil
+	return io.NopCloser(strings.NewReader("last words of " + id + ": correct horse\n")), nil
 }
 
 func (e engine) Close() error { return nil }
@@ -289,7 +290,9 @@ func (w *world) platform(change ...func(*Config)) *Fleet {
 	w.t.Helper()
 	cfg := Config{
 		Driver: engine{w}, Store: w, Routes: feed.New(), Tenants: asked{w},
-		Spec: func(_ context.Context, id string) (driver.Spec, error) { return driver.Spec{ID: id, Name: id}, nil },
+		Spec: func(_ context.Context, id string) (driver.Spec, error) {
+			return driver.Spec{ID: id, Name: id, Env: map[string]secret.String{"PASSWORD": secret.New("correct horse")}}, nil
+		},
 		Purge: func(_ context.Context, id string) error {
 			return w.step(func() error { w.purged[id] = true; return nil })
 		},

@@ -68,11 +68,14 @@ func (f *Fleet) pass(ctx context.Context, list bool) (*sync.WaitGroup, error) {
 	return &acting, nil
 }
 
-// unknown warns of tenants that the registry does not know: they are nobody's to
-// delete.
+// unknown warns once of each tenant that the registry does not know: they are
+// nobody's to delete.
 func (f *Fleet) unknown(observed map[string]driver.Status) {
 	for id, status := range observed {
-		if f.get(id) == nil {
+		if f.get(id) != nil {
+			continue
+		}
+		if _, told := f.strangers.LoadOrStore(id, true); !told {
 			f.cfg.Logger.Warn("the engine has a tenant that is not in the registry; it is left alone", "tenant", id, "state", status.State)
 		}
 	}

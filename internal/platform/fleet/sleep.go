@@ -34,13 +34,14 @@ func (f *Fleet) maySleep(ctx context.Context, p *project, url string) error {
 		return fmt.Errorf("ask whether it may sleep: %w", err)
 	}
 	now := f.cfg.Now()
+	idle := max(now.Sub(answer.IdleSince), 0) // whatever it takes for the future
 	switch {
 	case answer.Busy != "":
 		f.askLater(p, min(f.cfg.IdleAfter, busyPause))
 		return nil
-	case now.Sub(answer.IdleSince) < f.cfg.IdleAfter:
+	case idle < f.cfg.IdleAfter:
 		// It was used past the router.
-		f.askLater(p, f.cfg.IdleAfter-now.Sub(answer.IdleSince))
+		f.askLater(p, f.cfg.IdleAfter-idle)
 		return nil
 	case !answer.Due.IsZero() && answer.Due.Before(now.Add(f.cfg.DueLead+worthSleeping)):
 		f.askLater(p, max(answer.Due.Sub(now), 0)+syncPause)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/picobase/picobase/internal/platform/driver"
 	"github.com/picobase/picobase/internal/routes"
+	"github.com/picobase/picobase/internal/secret"
 )
 
 // Errors of Wake and the other verbs.
@@ -298,7 +299,17 @@ func (f *Fleet) lastLines(id string) string {
 	if len(content) > lastBytes {
 		content = content[len(content)-lastBytes:]
 	}
-	return strings.ToValidUTF8(strings.TrimSpace(string(content)), "?")
+	return f.masked(ctx, id, strings.ToValidUTF8(strings.TrimSpace(string(content)), "?"))
+}
+
+// masked takes the tenant's longer variables out of a text that is for more people
+// than its logs are.
+func (f *Fleet) masked(ctx context.Context, id, text string) string {
+	spec, err := f.cfg.Spec(ctx, id)
+	if err != nil {
+		return "" // rather nothing than a secret
+	}
+	return secret.Mask(text, maps.Values(spec.Env))
 }
 
 // suspect asks the engine about a project that should run and is said not to.

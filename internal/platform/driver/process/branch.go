@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 )
 
 // branchEnv names the data folder that a tenant begins as a copy of.
@@ -118,7 +119,8 @@ func copyFile(from, to *os.Root, path string) error {
 	if err := to.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	source, err := from.Open(path)
+	// It may have become a pipe, whose opening would wait for ever.
+	source, err := from.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return err
 	}
@@ -126,6 +128,9 @@ func copyFile(from, to *os.Root, path string) error {
 	info, err := source.Stat()
 	if err != nil {
 		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fs.ErrNotExist
 	}
 	target, err := to.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {

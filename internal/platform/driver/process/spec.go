@@ -181,13 +181,13 @@ func (t *tenant) environ(spec storedSpec, more ...string) []string {
 
 // masked takes the tenant's longer variables out of a text.
 func (s storedSpec) masked(text string) string {
-	const enough = 8
-	for _, value := range s.Env {
-		if len(value) >= enough {
-			text = strings.ReplaceAll(text, value, secret.New(value).String())
+	return secret.Mask(text, func(yield func(secret.String) bool) {
+		for _, value := range s.Env {
+			if !yield(secret.New(value)) {
+				return
+			}
 		}
-	}
-	return text
+	})
 }
 
 // writeFile replaces the file as a whole, or not at all, for this user alone; if it
