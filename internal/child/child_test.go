@@ -7,7 +7,6 @@ import (
 	"errors"
 	"os"
 	"os/exec"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -15,8 +14,8 @@ import (
 
 const patience = 10 * time.Second
 
-// start runs the script, and returns its first line when it is there.
-func start(t *testing.T, script string) (*Process, string) {
+// start runs the script, and waits for its first line.
+func start(t *testing.T, script string) *Process {
 	t.Helper()
 	out, in, err := os.Pipe()
 	if err != nil {
@@ -32,17 +31,16 @@ func start(t *testing.T, script string) (*Process, string) {
 		p.Stop(0)
 		_ = errors.Join(in.Close(), out.Close()) // nothing is lost
 	})
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 		t.Fatal(err)
 	}
-	return p, strings.TrimSpace(line)
+	return p
 }
 
 func TestCodes(t *testing.T) {
 	t.Parallel()
 	for script, want := range map[string]int{"echo; exit 0": 0, "echo; exit 3": 3, "echo; kill -9 $$": 137} {
-		p, _ := start(t, script)
+		p := start(t, script)
 		<-p.Done()
 		if p.Code() != want {
 			t.Errorf("%s: %d, want %d", script, p.Code(), want)
@@ -67,7 +65,7 @@ func TestStopEndsTheGroup(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, _ := start(t, c.script)
+			p := start(t, c.script)
 			begun := time.Now()
 			p.Stop(c.grace)
 			if took := time.Since(begun); took < c.leader || took > c.all {
@@ -83,7 +81,7 @@ func TestStopEndsTheGroup(t *testing.T) {
 
 func TestItHasAGroupOfItsOwn(t *testing.T) {
 	t.Parallel()
-	p, _ := start(t, "echo; sleep 60")
+	p := start(t, "echo; sleep 60")
 	if group, err := syscall.Getpgid(p.PID()); err != nil || group != p.PID() {
 		t.Errorf("group %d of %d, %v", group, p.PID(), err)
 	}
