@@ -12,7 +12,7 @@ export CGO_ENABLED = 0
 # A certificate bundle for AWS breaks S3 over plain HTTP, which tests use.
 unexport AWS_CA_BUNDLE
 
-.PHONY: build build-packages generate run tools test test-go test-e2e check format vet lint bench bench-router bench-hooks bench-backups fuzz release-snapshot clean
+.PHONY: build build-packages generate run tools test test-go test-e2e check format vet lint bench bench-router bench-hooks bench-backups fuzz stopwatch release-snapshot clean
 
 build: ## bin/picobase
 	go build $(GOFLAGS_BUILD) -o bin/picobase .
@@ -100,6 +100,9 @@ bench-hooks: build bin/pocketbase-stock ## only what hooks cost: docs/benchmarks
 
 bench-backups: build tools ## only what backups cost: docs/benchmarks-backups.md
 	go run ./bench -only backups
+
+stopwatch: build build-packages ## from an empty folder to a typed record, in seconds
+	node e2e/stopwatch.js
 
 fuzz: ## each fuzz test for half a minute
 	go test -run=- -fuzz=FuzzParse -fuzztime=30s ./plugins/apikeys

@@ -76,7 +76,7 @@ func (p *Process) Stop(grace time.Duration) {
 }
 
 // gonePoll is how often is asked whether a group is gone: nobody tells.
-const gonePoll = 10 * time.Millisecond
+const gonePoll = 20 * time.Millisecond
 
 func (p *Process) gone(deadline time.Time) bool {
 	limit := time.NewTimer(time.Until(deadline))

@@ -18,6 +18,3 @@ func (p *Process) terminate() { _ = syscall.Kill(-p.PID(), syscall.SIGTERM) } //
 
 // Kill ends the group at once.
 func (p *Process) Kill() { _ = syscall.Kill(-p.PID(), syscall.SIGKILL) } // gone is good
-
-// alive reports whether anything of the group is there.
-func (p *Process) alive() bool { return syscall.Kill(-p.PID(), 0) == nil }

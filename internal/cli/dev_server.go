@@ -127,7 +127,6 @@ func (s *devServer) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = writer.Close() }() // the server has its own
 	cmd.Stdout, cmd.Stderr = writer, writer
 	select {
 	case <-s.announced: // by one that has ended since
@@ -135,6 +134,7 @@ func (s *devServer) start(ctx context.Context) error {
 	}
 	s.setLast(nil)
 	process, err := child.Start(cmd)
+	_ = writer.Close() // the server has its own, whose end is that of the reading
 	if err != nil {
 		return errors.Join(err, reader.Close())
 	}

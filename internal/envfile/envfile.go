@@ -83,11 +83,13 @@ func find(lines []string, name string) (at, last int) {
 
 // openQuote returns the quote that begins the value and does not end in its line.
 func openQuote(value string) string {
-	if value == "" || !strings.Contains("\"'`", value[:1]) || strings.Contains(value[1:], value[:1]) {
+	if !quoted(value) || strings.Contains(value[1:], value[:1]) {
 		return ""
 	}
 	return value[:1]
 }
+
+func quoted(value string) bool { return value != "" && strings.IndexByte("\"'`", value[0]) >= 0 }
 
 func firstLine(text string) string {
 	line, _, _ := strings.Cut(text, "\n")
@@ -101,7 +103,7 @@ func rest(whole string) string {
 
 // split parts the value from the blanks, the comment and the line end behind it.
 func split(text string) (value, after string) {
-	if text != "" && strings.Contains("\"'`", text[:1]) {
+	if quoted(text) {
 		if end := strings.Index(text[1:], text[:1]); end >= 0 {
 			return text[:end+2], text[end+2:]
 		}
@@ -120,7 +122,7 @@ func split(text string) (value, after string) {
 }
 
 func unquote(value string) string {
-	if len(value) >= 2 && strings.Contains("\"'`", value[:1]) && value[len(value)-1] == value[0] {
+	if len(value) >= 2 && quoted(value) && value[len(value)-1] == value[0] {
 		return value[1 : len(value)-1]
 	}
 	return value
