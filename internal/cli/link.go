@@ -125,6 +125,7 @@ func NewLink() *cobra.Command {
 	}
 	platformFlag(cmd, &o.Platform)
 	cmd.Flags().StringVar(&o.Project, "project", "", "name or id of the project (default your only one; on a terminal you are asked)")
+	completeProjectFlag(cmd)
 	cmd.Flags().StringVar(&o.URL, "url", "", "URL of a server without a platform")
 	cmd.Flags().StringVar(&o.Key, "key", "", "secret API key for --url, kept with your credentials (default $PICOBASE_API_KEY)")
 	cmd.Flags().BoolVar(&o.JSON, "json", false, "print one JSON object")
