@@ -73,7 +73,7 @@ func checkCORS(ctx context.Context, base, origin string) finding {
 	}
 	c, err := NewClient(base, "", nil)
 	if err != nil {
-		return finding{name, failed, message(err), ""}
+		return finding{name, failed, message(err), "Give the URL of the server."}
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -83,7 +83,7 @@ func checkCORS(ctx context.Context, base, origin string) finding {
 		"Access-Control-Request-Headers": {"authorization,content-type,x-api-key"},
 	}})
 	if err != nil {
-		return finding{name, failed, message(err), hint(err, "")}
+		return finding{name, failed, message(err), hint(err, "See the log of the server.")}
 	}
 	defer response.Body.Close()
 	allowed := response.Header.Get("Access-Control-Allow-Origin")
