@@ -55,7 +55,8 @@ func run(args []string) error {
 	connect := connector(&cfg)
 	root.AddCommand(newServe(&cfg), newWipe(&cfg), newPlatform(), newRouter(), newUp())
 	root.AddCommand(cli.NewKeys(connect), cli.NewSettings(connect), cli.NewUsage(connect), cli.NewLogs(connect), cli.NewBackups(connect), cli.NewWebhooks(connect), cli.NewHooks(connect), cli.NewTypegen(connect), cli.NewInit(), cli.NewDev(), cli.NewHealthcheck())
-	root.AddCommand(cli.NewLogin(), cli.NewLogout(), cli.NewWhoami(), cli.NewLink(), cli.NewStatus(connect), cli.NewProjects(), cli.NewDomains(), cli.NewDashboard(), cli.NewDoctor(connect, version))
+	root.AddCommand(cli.NewLogin(), cli.NewLogout(), cli.NewWhoami(), cli.NewProjects(), cli.NewDomains())
+	root.AddCommand(cli.NewLink(), cli.NewStatus(connect), cli.NewDashboard(), cli.NewDoctor(connect, version))
 	superuser, err := newSuperuser(args, cfg)
 	if err != nil {
 		return err

@@ -61,7 +61,7 @@ func NewClient(base, key string, transport http.RoundTripper) (*Client, error) {
 // networkTransport is Go's own, except that names below localhost are this machine, as
 // they are for browsers and curl: Go asks the resolver, and few know them.
 func networkTransport() http.RoundTripper {
-	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck,forcetypeassert // it is one
+	transport := http.DefaultTransport.(*http.Transport).Clone()
 	dial := (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext
 	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		if host, port, err := net.SplitHostPort(address); err == nil && belowLocalhost(host) {

@@ -38,6 +38,7 @@ func NewDashboard() *cobra.Command {
 	}
 	platformFlag(cmd, &platform)
 	cmd.Flags().StringVar(&named, "project", "", "name or id of the project (default the linked one)")
+	completeProjectFlag(cmd)
 	cmd.Flags().StringVar(&server, "url", "", "URL of a server without a platform")
 	cmd.Flags().BoolVar(&o.Print, "print", false, "print the address and open nothing")
 	cmd.Flags().BoolVar(&o.JSON, "json", false, "print one JSON object")

@@ -58,7 +58,7 @@ func examine(cmd *cobra.Command, connect Connect, target Target, o doctorOptions
 	findings := []finding{checkCredentials(), checkLink()}
 	resolved, err := resolve(cmd.Context(), cmd, target)
 	if err != nil {
-		findings = append(findings, finding{"configuration", failed, message(err), hint(err, "See docs/guides/cli.md, which project a command works on.")})
+		findings = append(findings, finding{"configuration", failed, message(err), hint(err, "Run picobase link, or give --project, --url with --key, or --dir.")})
 		return append(findings, checkPackage("", o.Version))
 	}
 	findings = append(findings, finding{Check: "configuration", Status: passed, Message: describe(resolved)})
@@ -69,8 +69,11 @@ func examine(cmd *cobra.Command, connect Connect, target Target, o doctorOptions
 		findings = append(findings, more...)
 		return nil
 	})
-	if err != nil {
-		findings = append(findings, finding{"reachability", failed, message(err), hint(err, "")})
+	switch {
+	case err != nil && server == "" && resolved.URL == "":
+		findings[len(findings)-1] = finding{"configuration", failed, message(err), hint(err, "See picobase serve, which makes the folder.")}
+	case err != nil:
+		findings = append(findings, finding{"reachability", failed, message(err), hint(err, "See the log of the server.")})
 	}
 	return append(findings, checkPackage(server, o.Version))
 }

@@ -35,7 +35,7 @@ func checkCredentials() finding {
 	}
 	kept, err := loadCredentials()
 	if err != nil {
-		return finding{name, failed, message(err), hint(err, "")}
+		return finding{name, failed, message(err), hint(err, "Make the file readable for you.")}
 	}
 	for platform, signedIn := range kept.Platforms {
 		expires, err := time.Parse(time.RFC3339, signedIn.Expires)
@@ -51,7 +51,7 @@ func checkLink() finding {
 	const name = "link"
 	linked, err := findLink()
 	if err != nil {
-		return finding{name, failed, message(err), hint(err, "")}
+		return finding{name, failed, message(err), hint(err, "Run picobase link again.")}
 	}
 	if linked == nil {
 		return finding{Check: name, Status: skipped, Message: "this folder is not linked"}
@@ -68,7 +68,7 @@ func checkPackage(server, own string) finding {
 	const name = "client"
 	folder, err := os.Getwd()
 	if err != nil {
-		return finding{name, failed, err.Error(), ""}
+		return finding{name, failed, err.Error(), "Go to a folder that is there."}
 	}
 	version, found := installedClient(folder)
 	if !found {

@@ -23,7 +23,7 @@ func checkServer(ctx context.Context, c *Client, target Target, o doctorOptions)
 	anybody := *c
 	anybody.key, anybody.bearer = "", nil
 	began := time.Now()
-	report, response, err := fetchHealth(ctx, &anybody)
+	report, date, err := fetchHealth(ctx, &anybody)
 	if err != nil {
 		fix := hint(err, "See the log of the server.")
 		if target.platform != nil {
@@ -43,7 +43,7 @@ func checkServer(ctx context.Context, c *Client, target Target, o doctorOptions)
 	}
 	return report.Version, append(findings,
 		checkCORS(ctx, target.URL, o.Origin),
-		checkClock(response.Header.Get("Date"), began.Add(took/2)),
+		checkClock(date, began.Add(took/2)),
 		checkVersion(report.Version, o.Version),
 	)
 }
@@ -73,7 +73,7 @@ func checkCORS(ctx context.Context, base, origin string) finding {
 	}
 	c, err := NewClient(base, "", nil)
 	if err != nil {
-		return finding{name, failed, message(err), ""}
+		return finding{name, failed, message(err), "Give the URL of the server."}
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -83,7 +83,7 @@ func checkCORS(ctx context.Context, base, origin string) finding {
 		"Access-Control-Request-Headers": {"authorization,content-type,x-api-key"},
 	}})
 	if err != nil {
-		return finding{name, failed, message(err), hint(err, "")}
+		return finding{name, failed, message(err), hint(err, "See the log of the server.")}
 	}
 	defer response.Body.Close()
 	allowed := response.Header.Get("Access-Control-Allow-Origin")

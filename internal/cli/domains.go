@@ -60,6 +60,7 @@ func NewDomains() *cobra.Command {
 	}
 	platformFlag(cmd, &o.platform)
 	cmd.PersistentFlags().StringVar(&o.project, "project", "", "name or id of the project (default the linked one)")
+	completeProjectFlag(cmd)
 	cmd.AddCommand(domainsAdd(&o), domainsList(&o), domainsVerify(&o), domainsRemove(&o))
 	return cmd
 }

@@ -125,6 +125,7 @@ func NewLink() *cobra.Command {
 	}
 	platformFlag(cmd, &o.Platform)
 	cmd.Flags().StringVar(&o.Project, "project", "", "name or id of the project (default your only one; on a terminal you are asked)")
+	completeProjectFlag(cmd)
 	cmd.Flags().StringVar(&o.URL, "url", "", "URL of a server without a platform")
 	cmd.Flags().StringVar(&o.Key, "key", "", "secret API key for --url, kept with your credentials (default $PICOBASE_API_KEY)")
 	cmd.Flags().BoolVar(&o.JSON, "json", false, "print one JSON object")
@@ -153,6 +154,7 @@ func linkProject(cmd *cobra.Command, o linkOptions) error {
 		return printJSON(cmd.OutOrStdout(), linked)
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "This folder is linked to %s at %s.\n", found.Name, platform.base)
+	noteEnvironment(cmd.ErrOrStderr())
 	return nil
 }
 
@@ -222,7 +224,15 @@ func linkServer(ctx context.Context, o linkOptions, out, notes io.Writer) error 
 		return printJSON(out, linked)
 	}
 	fmt.Fprintf(notes, "This folder is linked to %s.\n", address)
+	noteEnvironment(notes)
 	return nil
+}
+
+// noteEnvironment says why a link may seem to do nothing.
+func noteEnvironment(notes io.Writer) {
+	if os.Getenv("PICOBASE_URL") != "" {
+		fmt.Fprintln(notes, "PICOBASE_URL is set, and goes before the link.")
+	}
 }
 
 // checkKey makes sure that the server knows the key, whatever that key may do.

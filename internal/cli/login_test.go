@@ -148,7 +148,7 @@ func TestCredentials(t *testing.T) {
 		t.Fatal(err)
 	}
 	// One that others can read becomes private again.
-	if err := os.Chmod(path, 0o644); err != nil { //nolint:gosec // the point of the test
+	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := kept.save(); err != nil {

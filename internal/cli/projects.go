@@ -137,6 +137,7 @@ func fetchProjects(ctx context.Context, platform *Client, o projectsListOptions)
 
 // projectCommand is a command on one project: of the argument, or of the link.
 func projectCommand(platform *string, cmd *cobra.Command, do func(ctx context.Context, platform *Client, found project) (project, error), show func(w io.Writer, p project)) *cobra.Command {
+	cmd.ValidArgsFunction = completeProject
 	var asJSON bool
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		client, found, err := pickProject(cmd.Context(), *platform, first(args))
@@ -166,9 +167,10 @@ func first(args []string) string {
 func projectsGet(platform *string) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "get [PROJECT]",
-		Short: "Show one project, by name or id; the linked one by default",
-		Args:  atMostOne("PROJECT"),
+		Use:               "get [PROJECT]",
+		Short:             "Show one project, by name or id; the linked one by default",
+		Args:              atMostOne("PROJECT"),
+		ValidArgsFunction: completeProject,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, found, err := pickProject(cmd.Context(), *platform, first(args))
 			if err != nil {
@@ -262,6 +264,7 @@ func projectsBranch(platform *string) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&from, "project", "", "name or id of the project to begin as (default the linked one)")
+	completeProjectFlag(cmd)
 	cmd.Flags().StringVar(&at, "at", "", "a moment, as 2027-01-31T12:00:00Z (default now)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd

@@ -28,6 +28,7 @@ import (
 //	setenv VARIABLE PATH    takes a value from the last output, as keys.secret or 0.id
 //	approve FILE [refuse]   decides on the login whose page FILE names, once it does
 //	mode OCTAL FILE         the permissions of a file
+//	until FILE TEXT CMD…    runs the command again and again until FILE has TEXT
 func TestScripts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds the binary and runs a platform")
@@ -63,6 +64,7 @@ func TestScripts(t *testing.T) {
 			"setenv":  setenv,
 			"approve": fleet.approve,
 			"mode":    mode,
+			"until":   until,
 		},
 	})
 }
@@ -101,7 +103,7 @@ func startFleet(t *testing.T, binary string) *fleet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.Command(binary, "up", "--dir", dir, "--http", address) //nolint:noctx // it ends by a signal, below
+	command := exec.Command(binary, "up", "--dir", dir, "--http", address)
 	command.Stdout, command.Stderr, command.Env = log, log, os.Environ()
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
@@ -233,6 +235,21 @@ func mode(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// until makes happen what a command in the background waits for.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: until FILE TEXT COMMAND…")
+	}
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+		_ = ts.Exec(args[2], args[3:]...) // its end is the script's to judge
+		content, err := os.ReadFile(ts.MkAbs(args[0]))
+		if err == nil && strings.Contains(string(content), args[1]) {
+			return
+		}
+	}
+	ts.Fatalf("%s has no %q", args[0], args[1])
+}
+
 // approve does what a person does on the platform's page.
 func (f *fleet) approve(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 || len(args) > 2 {
@@ -260,7 +277,7 @@ func post(url, token string, in, out any) error {
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequest(http.MethodPost, url, bytes.NewReader(body)) //nolint:noctx // a test of its own time limit
+	request, err := http.NewRequest(http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}

@@ -38,32 +38,31 @@ func (r healthReport) troubles() (names []string) {
 	return names
 }
 
-// fetchHealth returns the report, also of a server that is not well, and the answer
-// that it came with.
-func fetchHealth(ctx context.Context, c *Client) (healthReport, *http.Response, error) {
+// fetchHealth returns the report, also of a server that is not well, and the Date of
+// the answer.
+func fetchHealth(ctx context.Context, c *Client) (report healthReport, date string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	response, err := c.exchange(ctx, http.MethodGet, healthPath, call{header: http.Header{}})
 	if err != nil {
-		return healthReport{}, nil, err
+		return report, "", err
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK && response.StatusCode != http.StatusServiceUnavailable {
-		return healthReport{}, nil, answerError(response)
+		return report, "", answerError(response)
 	}
 	content, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
 	if err != nil {
-		return healthReport{}, nil, err
+		return report, "", err
 	}
-	var report healthReport
 	if json.Unmarshal(content, &report) != nil || report.Version == "" {
 		response.Body = io.NopCloser(strings.NewReader(string(content)))
 		if response.StatusCode == http.StatusOK {
-			return report, nil, fmt.Errorf("%s did not answer as PicoBase does", c.base)
+			return report, "", fmt.Errorf("%s did not answer as PicoBase does", c.base)
 		}
-		return report, nil, answerError(response)
+		return report, "", answerError(response)
 	}
-	return report, response, nil
+	return report, response.Header.Get("Date"), nil
 }
 
 // statusReport is what status prints.
@@ -127,7 +126,7 @@ func status(ctx context.Context, connect Connect, target Target, wake bool) (sta
 			return report, err
 		}
 		report.Kind, report.Dir, report.Platform, report.Project, report.URL = "project", "", target.platform.base, &found, found.URL
-		if found.Status != "running" && !(wake && found.Status == "asleep") {
+		if found.Status != "running" && (!wake || found.Status != "asleep") {
 			return report, nil
 		}
 	case target.URL != "":

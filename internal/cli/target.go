@@ -53,6 +53,7 @@ func targetFlags(cmd *cobra.Command, target *Target) {
 	flags.StringVar(&target.URL, "url", "", "URL of a running server (default $PICOBASE_URL)")
 	flags.StringVar(&target.Key, "key", "", "secret API key for --url (default $PICOBASE_API_KEY)")
 	flags.StringVar(&target.Project, "project", "", "name or id of a project at the platform that you are signed in to (default the linked one)")
+	completeProjectFlag(cmd)
 }
 
 // resolve fills the target from what says it first: the flags, the environment, the
