@@ -12,7 +12,7 @@ export CGO_ENABLED = 0
 # A certificate bundle for AWS breaks S3 over plain HTTP, which tests use.
 unexport AWS_CA_BUNDLE
 
-.PHONY: build build-packages generate run tools test test-go test-e2e check format vet lint bench bench-router bench-hooks bench-backups fuzz stopwatch release-snapshot clean
+.PHONY: build build-packages generate run tools test test-go test-e2e check format vet lint bench bench-router bench-hooks bench-backups bench-wake fuzz stopwatch release-snapshot clean
 
 build: ## bin/picobase
 	go build $(GOFLAGS_BUILD) -o bin/picobase .
@@ -97,6 +97,9 @@ bench-router: build bin/caddy-$(CADDY_VERSION) ## only the router beside nginx a
 
 bench-hooks: build bin/pocketbase-stock ## only what hooks cost: docs/benchmarks-hooks.md
 	go run ./bench -only hooks
+
+bench-wake: build tools ## only how long sleeping projects take to answer: docs/benchmarks-fleet.md
+	go run ./bench -only wake
 
 bench-backups: build tools ## only what backups cost: docs/benchmarks-backups.md
 	go run ./bench -only backups

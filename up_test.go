@@ -25,16 +25,16 @@ func TestUpIsKilled(t *testing.T) {
 	for name, kill := range map[string]func(t *testing.T, p *platform.Platform, path string){
 		"not": func(*testing.T, *platform.Platform, string) {},
 		"before the account": func(t *testing.T, _ *platform.Platform, path string) {
-			begin(t, path)
+			newFirstRun(t, path)
 		},
 		"before the token": func(t *testing.T, p *platform.Platform, path string) {
-			first := begin(t, path)
+			first := newFirstRun(t, path)
 			if _, _, made, err := p.FirstUser(first.Email, first.Password); err != nil || !made {
 				t.Fatal(made, err)
 			}
 		},
 		"before the keys are written": func(t *testing.T, p *platform.Platform, path string) {
-			first := begin(t, path)
+			first := newFirstRun(t, path)
 			user, organization, _, err := p.FirstUser(first.Email, first.Password)
 			if err == nil {
 				err = first.complete(p, user, organization)
@@ -84,7 +84,7 @@ func TestUpIsKilled(t *testing.T) {
 }
 
 // begin is what a first run does before all else.
-func begin(t *testing.T, path string) *firstRun {
+func newFirstRun(t *testing.T, path string) *firstRun {
 	t.Helper()
 	first := &firstRun{Email: firstEmail, Password: "correct horse battery"}
 	if err := first.write(path); err != nil {

@@ -8,11 +8,11 @@
 // and how long a start takes.
 //
 // What a router costs has one too: PicoBase's beside nginx and Caddy, in front of
-// the same server.
+// the same server. And wakes: how long the first request to a sleeping project takes.
 //
 //	make bench                   # builds bin/picobase, then:
 //	go run ./bench               # prints tables, writes docs/benchmarks*.md
-//	go run ./bench -only backups # one of its parts: requests, router, hooks or backups
+//	go run ./bench -only backups # one of its parts: requests, router, hooks, backups or wake
 //	go run ./bench -rounds 1 -duration 1s -size 64MiB -write=false # a quick look
 package main
 
@@ -53,13 +53,14 @@ const (
 	partHooks    = "hooks"
 	partBackups  = "backups"
 	partRouter   = "router"
+	partWake     = "wake"
 )
 
 // parts in the order in which they run.
 var parts = []struct {
 	name string
 	run  func(ctx context.Context, opts options, facts facts, work string, out io.Writer) error
-}{{partRequests, benchRequests}, {partRouter, benchRouter}, {partHooks, benchHooks}, {partBackups, benchBackups}}
+}{{partRequests, benchRequests}, {partRouter, benchRouter}, {partHooks, benchHooks}, {partBackups, benchBackups}, {partWake, benchWake}}
 
 func main() {
 	opts, err := parseOptions(os.Args[1:])
@@ -230,7 +231,7 @@ func parseOptions(args []string) (options, error) {
 	fs.IntVar(&o.threads, "threads", 1, "threads of the load generator")
 	fs.StringVar(&o.picobase, "picobase", "bin/picobase", "PicoBase binary to measure")
 	fs.StringVar(&o.stock, "stock", "bin/pocketbase-stock", "where stock PocketBase is built")
-	fs.StringVar(&o.only, "only", "", "requests, router, hooks or backups; empty for all")
+	fs.StringVar(&o.only, "only", "", "requests, router, hooks, backups or wake; empty for all")
 	fs.StringVar(&o.out, "out", "docs", "folder for the pages")
 	fs.BoolVar(&o.write, "write", true, "write the pages")
 	fs.StringVar(&o.caddy, "caddy", "bin/caddy-v2.11.9", "Caddy to measure the router against (make bench-router builds it)")
@@ -249,8 +250,8 @@ func parseOptions(args []string) (options, error) {
 
 func (o *options) validate() error {
 	switch {
-	case !slices.Contains([]string{"", partRequests, partRouter, partHooks, partBackups}, o.only):
-		return fmt.Errorf("-only must be %s, %s, %s or %s, got %q", partRequests, partRouter, partHooks, partBackups, o.only)
+	case !slices.Contains([]string{"", partRequests, partRouter, partHooks, partBackups, partWake}, o.only):
+		return fmt.Errorf("-only must be %s, %s, %s, %s or %s, got %q", partRequests, partRouter, partHooks, partBackups, partWake, o.only)
 	case o.rounds < 1:
 		return fmt.Errorf("-rounds must be at least 1, got %d", o.rounds)
 	case o.duration < time.Second || o.duration%time.Second != 0:

@@ -122,12 +122,13 @@ func (p *Platform) tell(ctx context.Context, record *core.Record) error {
 	if record.GetBool("openTold") {
 		event, told = "alert.closed", "closeTold"
 	}
-	err := errors.Join(p.sendAlert(ctx, record, event), p.mailAlert(record, event))
+	err := errors.Join(p.sendAlert(ctx, record, event), p.mailOnce(record, event))
 	attempts := record.GetInt("attempts") + 1
 	// What happened meanwhile to the rest of the record stays.
 	change := dbx.Params{"attempts": attempts}
 	switch {
 	case err == nil || attempts >= maxAlertTries:
+		p.mailed.Delete(record.Id + event)
 		change[told], change["attempts"], change["nextTry"] = true, 0, ""
 		if told == "openTold" && !record.GetDateTime("closed").IsZero() {
 			change["nextTry"] = dateText(p.cfg.Now())
@@ -200,6 +201,20 @@ func (p *Platform) sendAlert(ctx context.Context, record *core.Record, event str
 		return fmt.Errorf("webhook of alerts: answered %d", response.StatusCode)
 	}
 	return nil
+}
+
+// mailOnce mails the alert unless that was done while the webhook failed. A receiver
+// of webhooks knows a repetition by its id, people know it by their anger. After a
+// restart of the platform it may be mailed again.
+func (p *Platform) mailOnce(record *core.Record, event string) error {
+	if _, done := p.mailed.Load(record.Id + event); done {
+		return nil
+	}
+	err := p.mailAlert(record, event)
+	if err == nil {
+		p.mailed.Store(record.Id+event, true)
+	}
+	return err
 }
 
 // mailAlert tells the organization's owners, if PocketBase has a mail server.

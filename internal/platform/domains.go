@@ -281,7 +281,7 @@ func (p *Platform) proof(ctx context.Context, name, token, target string) string
 	case len(values) > 0:
 		message = fmt.Sprintf("The TXT record %s has another value than this project's.", challengeName(name))
 	case txtErr != nil && !isNotFound(txtErr):
-		message = "The DNS does not answer: " + txtErr.Error() + "."
+		message = "The DNS does not answer: " + reason(txtErr) + "."
 	default:
 		message = fmt.Sprintf("There is no TXT record %s.", challengeName(name))
 	}
@@ -289,6 +289,14 @@ func (p *Platform) proof(ctx context.Context, name, token, target string) string
 		message += fmt.Sprintf(" %s is a CNAME of %s, not of %s.", name, cname, target)
 	}
 	return message + " Changes of DNS may take an hour to be seen."
+}
+
+// reason leaves out which server was asked: that is the operator's.
+func reason(err error) string {
+	if dns := (*net.DNSError)(nil); errors.As(err, &dns) {
+		return dns.Err
+	}
+	return err.Error()
 }
 
 func isNotFound(err error) bool {

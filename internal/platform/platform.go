@@ -161,6 +161,8 @@ type Platform struct {
 	scheme  string
 	openapi []byte
 
+	mailed sync.Map // alerts that are told by mail already, see mailOnce
+
 	life       context.Context // of what requests leave running
 	end        context.CancelFunc
 	background sync.WaitGroup
