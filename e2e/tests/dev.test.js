@@ -170,6 +170,7 @@ test('the types follow the schema, a migration is written and not run again', as
   assert.equal(down.status, 503)
   const body = await down.json()
   assert.equal(body.error.code, 'project_down')
+  assert.equal(down.headers.get('x-picobase-forwarded'), 'false')
   assert.match(body.error.message, /nonsense/)
   await dev.write('pb_migrations/1900000001_broken.js', migration('fixed'))
   await until('the types of the fixed one', async () => (await dev.read('src/picobase.ts')).includes('fixed: {'))

@@ -7,11 +7,13 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strconv"
 	"syscall"
 	"time"
 
 	"github.com/picobase/picobase/internal/apierr"
+	"github.com/picobase/picobase/internal/routes"
 )
 
 const (
@@ -54,7 +56,12 @@ func listenDev(ctx context.Context, o devOptions, usual string) (net.Listener, e
 	}
 }
 
-func isBusy(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }
+// wsaEADDRINUSE is what a busy address is called on Windows.
+const wsaEADDRINUSE = syscall.Errno(10048)
+
+func isBusy(err error) bool {
+	return errors.Is(err, syscall.EADDRINUSE) || runtime.GOOS == "windows" && errors.Is(err, wsaEADDRINUSE)
+}
 
 // localAddress turns the address that is listened at into one to open.
 func localAddress(address string) string {
@@ -79,7 +86,9 @@ func downPage(file *os.File, problem string) (stop func(), err error) {
 		ReadHeaderTimeout: 10 * time.Second,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Access-Control-Allow-Origin", "*")
-			_ = apierr.Write(w, r, down) // the client may be gone
+			w.Header().Set("Access-Control-Expose-Headers", "Retry-After, "+routes.HeaderForwarded)
+			w.Header().Set(routes.HeaderForwarded, "false") // no handler has seen it: whoever asked may do so again
+			_ = apierr.Write(w, r, down)                    // the client may be gone
 		}),
 	}
 	go func() { _ = server.Serve(listener) }() // ends with Close, and only so
