@@ -11,14 +11,10 @@
 
 onRecordAfterCreateSuccess((e) => {
   e.next()
-  const url = $secrets.get('MAIL_URL')
-  if (!url) {
-    return
-  }
   try {
     const answer = $http.send({
       method: 'POST',
-      url,
+      url: $secrets.get('MAIL_URL') ?? '',
       headers: { 'content-type': 'application/json', authorization: 'Bearer ' + $secrets.get('MAIL_TOKEN') },
       body: JSON.stringify({ to: e.record.getString('email'), name: e.record.getString('name') }),
     })

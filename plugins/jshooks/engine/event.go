@@ -25,7 +25,7 @@ func init() {
 		name: "Event",
 		props: map[string]prop{
 			"app": {
-				get: func(m *machine, v any) any {
+				get: func(_ *machine, v any) any {
 					// The transaction of the call goes before the app of the event: there is one writer, and the app
 					// would wait for it for ever.
 					if app := *v.(*event).app; app.IsTransactional() {

@@ -441,12 +441,6 @@ func checkJSON(m *machine, call *goja.FunctionCall) {
 	}
 }
 
-// depthOf returns how deep the brackets of a JSON text are nested.
-func depthOf(s string) int {
-	depth, _ := sizeOf(s)
-	return depth
-}
-
 // sizeOf returns how deep the brackets of a JSON text are nested, and about how many values it holds.
 func sizeOf(s string) (deepest, values int) {
 	depth, quoted := 0, false
