@@ -112,7 +112,7 @@ func startFleet(ctx context.Context, opts options, g *gateway, dir string) (*fle
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close() // the process has it
+	defer func() { _ = log.Close() }() // the process has it
 	f := &fleet{dir: dir, address: address, exited: make(chan struct{})}
 	f.cmd = exec.Command(opts.picobase, "up", "--dir", dir, "--http", address, "--idle-after", "100ms", "--wake-timeout", "2m")
 	f.cmd.Env, f.cmd.Stdout, f.cmd.Stderr = append(serverEnv(os.Environ()), g.env(bucket)...), log, log
@@ -197,8 +197,8 @@ func (f *fleet) request(ctx context.Context, method, host, path string, header m
 	return body, first, err
 }
 
-func (f *fleet) api(ctx context.Context, method, path string, in, out any) error {
-	body, _, err := f.request(ctx, method, "localhost", "/api/platform/v1"+path, map[string]string{"Authorization": "Bearer " + f.token}, in)
+func (f *fleet) api(ctx context.Context, method, path string, out any) error {
+	body, _, err := f.request(ctx, method, "localhost", "/api/platform/v1"+path, map[string]string{"Authorization": "Bearer " + f.token}, nil)
 	if err == nil && out != nil {
 		err = json.Unmarshal(body, out)
 	}
@@ -210,7 +210,7 @@ func (f *fleet) folder() string { return filepath.Join(f.dir, "tenants", f.proje
 // fill gives the project the rows of another database.
 func (f *fleet) fill(ctx context.Context, rows string) error {
 	var owner struct{ Token string }
-	if err := f.api(ctx, http.MethodPost, "/projects/"+f.project.ID+"/token", nil, &owner); err != nil {
+	if err := f.api(ctx, http.MethodPost, "/projects/"+f.project.ID+"/token", &owner); err != nil {
 		return err
 	}
 	_, _, err := f.request(ctx, http.MethodPost, f.project.Name+".localhost", "/api/collections",
@@ -218,13 +218,13 @@ func (f *fleet) fill(ctx context.Context, rows string) error {
 	if err != nil {
 		return err
 	}
-	if err := f.api(ctx, http.MethodPost, "/projects/"+f.project.ID+"/stop", nil, nil); err != nil {
+	if err := f.api(ctx, http.MethodPost, "/projects/"+f.project.ID+"/stop", nil); err != nil {
 		return err
 	}
 	if err := copyRows(ctx, rows, filepath.Join(f.folder(), "data.db")); err != nil {
 		return err
 	}
-	if err := f.api(ctx, http.MethodPost, "/projects/"+f.project.ID+"/start", nil, nil); err != nil {
+	if err := f.api(ctx, http.MethodPost, "/projects/"+f.project.ID+"/start", nil); err != nil {
 		return err
 	}
 	return f.asleep(ctx)
@@ -234,7 +234,7 @@ func (f *fleet) fill(ctx context.Context, rows string) error {
 func (f *fleet) asleep(ctx context.Context) error {
 	return f.until(ctx, "the project to sleep", func() bool {
 		var view struct{ Status string }
-		return f.api(ctx, http.MethodGet, "/projects/"+f.project.ID, nil, &view) == nil && view.Status == "asleep"
+		return f.api(ctx, http.MethodGet, "/projects/"+f.project.ID, &view) == nil && view.Status == "asleep"
 	})
 }
 

@@ -59,7 +59,7 @@ func FreePort(t *testing.T) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
+	defer func() { _ = listener.Close() }()
 	tcp, _ := listener.Addr().(*net.TCPAddr)
 	return tcp.Port
 }
