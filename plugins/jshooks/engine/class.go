@@ -174,7 +174,7 @@ func (m *machine) prototype(c *class) *goja.Object {
 		_ = p.SetPrototype(m.prototype(c.parent))
 	}
 	for name, fn := range c.methods {
-		_ = p.DefineDataProperty(name, m.native(name, func(call goja.FunctionCall) goja.Value {
+		o := m.native(name, func(call goja.FunctionCall) goja.Value {
 			f := unwrap(call.This)
 			if f == nil || !f.class.is(c) {
 				m.throwType(c.name + "." + name + " was called on something else")
@@ -185,10 +185,12 @@ func (m *machine) prototype(c *class) *goja.Object {
 				m.throw(err)
 			}
 			return m.toJS(v)
-		}), goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE)
+		})
+		m.builtin[o] = true
+		_ = p.DefineDataProperty(name, o, goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE)
 	}
 	m.freeze(p)
-	m.protos[c] = p
+	m.protos[c], m.builtin[p] = p, true
 	return p
 }
 

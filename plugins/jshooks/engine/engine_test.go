@@ -391,6 +391,7 @@ func TestHotSwap(t *testing.T) {
 // something on an object that stays. Not parallel: it measures memory.
 func TestCallsKeepNothing(t *testing.T) {
 	for name, keep := range map[string]string{
+		"nothing":         `require("./lib.js"); own.length; e.requestInfo(); $app.findCollectionByNameOrId("items").fields.getByName("title")`,
 		"private members": `class Base { constructor(o) { return o } } class Stamp extends Base { #kept = big() } for (const o of [Math, JSON.parse, Array.prototype, globalThis]) try { new Stamp(o) } catch (err) {}`,
 		"weak maps":       `try { for (let i = 0; i < 5000; i++) for (const o of [Math, $app, Record]) new WeakMap().set(o, big) } catch (err) {}`,
 		"symbols":         `const long = "x".repeat(900); for (let i = 0; i < 700; i++) Symbol.for(Math.random() + long)`,
@@ -401,7 +402,8 @@ func TestCallsKeepNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t, engine.Config{MemoryLimit: func() int64 { return 2 << 30 }, CallTimeout: func() time.Duration { return 20 * time.Second }})
 			h.load(`const big = () => { let s = "x" + Math.random(); while (s.length < 1000000) s += s; return s };
-				routerAdd("GET", "/hello", (e) => { ` + keep + `; return e.string(200, "done") })`)
+				const own = big(); // held by all that is left of the call
+				routerAdd("GET", "/hello", (e) => { `+keep+`; return e.string(200, "done") })`, "lib.js", "")
 			heap := func() uint64 {
 				var m runtime.MemStats
 				runtime.GC()

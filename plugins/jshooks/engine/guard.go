@@ -24,9 +24,12 @@ const (
 	maxMatchWork   = 200_000_000 // length of text × size of the pattern
 )
 
-// regexpTimeout is how long one match may backtrack. goja takes a match that
-// timed out for none, so an error is made of one that took as long.
-const regexpTimeout = 500 * time.Millisecond
+// regexpTimeout is how long one match may backtrack. goja takes a match that gave up for none, so
+// one that took about as long ends the call. The clock of the matcher is coarse, and often early.
+const (
+	regexpTimeout = 500 * time.Millisecond
+	regexpSlow    = 350 * time.Millisecond
+)
 
 func init() {
 	// goja offers no other way. Nothing else in the program uses the package.
@@ -59,13 +62,16 @@ func (m *machine) guarded(fn *goja.Object, path string) *goja.Object {
 	return wrapper
 }
 
-// timed makes an error of a match that gave up.
+// timed ends a call whose match gave up.
 func (m *machine) timed(exec func(goja.FunctionCall) goja.Value) func(goja.FunctionCall) goja.Value {
 	return func(call goja.FunctionCall) goja.Value {
 		started := time.Now()
 		v := exec(call)
-		if time.Since(started) >= regexpTimeout {
-			m.throwRange("the regular expression took too long")
+		if time.Since(started) >= regexpSlow && m.call != nil {
+			file, line := m.here()
+			m.call.log("error", "a regular expression took too long", file, line)
+			m.call.interrupt(ErrTimeout)
+			m.interrupted()
 		}
 		return v
 	}

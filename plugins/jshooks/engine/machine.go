@@ -233,7 +233,9 @@ func (m *machine) set(name string, v any) {
 }
 
 func (m *machine) freeze(o *goja.Object) {
-	m.builtin[o] = true
+	if m.call == nil {
+		m.builtin[o] = true
+	}
 	if _, err := m.freezer(goja.Undefined(), o); err != nil {
 		panic(err)
 	}
