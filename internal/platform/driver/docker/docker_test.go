@@ -22,7 +22,6 @@ import (
 	"github.com/picobase/picobase/internal/platform/driver/docker"
 	"github.com/picobase/picobase/internal/platform/driver/docker/enginetest"
 	"github.com/picobase/picobase/internal/platform/driver/drivertest"
-	"github.com/picobase/picobase/internal/secret"
 )
 
 func TestMain(m *testing.M) { os.Exit(enginetest.Main(m)) }
@@ -45,6 +44,11 @@ func TestEngine(t *testing.T) {
 		})
 	})
 	engine.Build(t, "picobase", enginetest.BuildPicoBase(t))
+	t.Run("more", func(t *testing.T) { testMore(t, engine) })
+	t.Run("an engine that is away", func(t *testing.T) { testAway(t, engine) })
+}
+
+func testMore(t *testing.T, engine *enginetest.Engine) {
 	for name, test := range map[string]func(*testing.T, *enginetest.Engine){
 		"a real server":        testServer,
 		"confined":             testConfined,
@@ -345,15 +349,10 @@ func testKilled(t *testing.T, engine *enginetest.Engine) {
 }
 
 // An engine that is restarted: busy meanwhile, and everything is there after.
-func TestEngineAway(t *testing.T) {
-	t.Parallel()
-	engine := enginetest.Start(t)
-	engine.Build(t, "fixture", drivertest.BuildFixture(t))
-	d := open(t, engine, docker.Config{})
+func testAway(t *testing.T, engine *enginetest.Engine) {
+	d := open(t, engine, docker.Config{Platform: "away"})
 	for _, id := range []string{"running", "stopped"} {
-		if err := d.Create(t.Context(), driver.Spec{ID: id, Env: map[string]secret.String{"A": secret.New("b")}}); err != nil {
-			t.Fatal(err)
-		}
+		create(t, d, driver.Spec{ID: id})
 		start(t, d, id)
 	}
 	if err := d.Stop(t.Context(), "stopped"); err != nil {

@@ -19,7 +19,6 @@ import (
 
 // A tenant moves when its node is lost, and restores itself; one without a bucket waits.
 func TestNodes(t *testing.T) {
-	t.Parallel()
 	enginetest.Link(t)
 	engine := enginetest.Start(t)
 	engine.InitSwarm(t, enginetest.FirstNode)

@@ -40,7 +40,8 @@ type Engine struct {
 }
 
 // Start starts an engine that ends with the test. Prefix is a command to put before
-// dockerd, optional.
+// dockerd, optional. Two engines in one network would change each other's rules of the
+// firewall: tests that start one are not parallel.
 func Start(t *testing.T, prefix ...string) *Engine {
 	t.Helper()
 	if why := missing(); why != "" {
