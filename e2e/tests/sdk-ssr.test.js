@@ -38,7 +38,7 @@ for (const form of ['next', 'sveltekit']) {
     const { user } = await request(cookies).auth.signUp(`${form}@example.com`, 'correct horse', { name: 'x'.repeat(200) })
     const { value, options } = cookies.kept.get('picobase')
     assert.ok(value.length < 2000, 'it fits into a cookie')
-    assert.deepEqual([options.path, options.sameSite, options.secure], ['/', 'lax', false])
+    assert.deepEqual([options.path, options.sameSite, options.secure, options.httpOnly], ['/', 'lax', false, false])
 
     const next = request(cookies)
     assert.equal(next.auth.user.id, user.id)

@@ -63,7 +63,8 @@ class CookieStore extends BaseAuthStore {
 
 const settings = ({ cookieName = 'picobase', cookie }: CookieClientOptions, maxAge: number, secure: boolean) => ({
   name: cookieName,
-  options: { path: '/', sameSite: 'lax' as const, secure, maxAge, ...cookie, ...(maxAge ? {} : { maxAge: 0 }) },
+  // The browser's client reads it too, and SvelteKit would hide it by default.
+  options: { path: '/', sameSite: 'lax' as const, httpOnly: false, secure, maxAge, ...cookie, ...(maxAge ? {} : { maxAge: 0 }) },
 })
 
 /**
