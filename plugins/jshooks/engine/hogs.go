@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -9,8 +10,9 @@ import (
 // hogMemory is for how long a hook is remembered that has run long.
 const hogMemory = 10 * time.Second
 
-// hogs leaves VMs to the others: hooks that have run long lately share half of them,
-// so that quick ones need not wait until somebody's time is up.
+// hogs leaves the machine to the others: of the hooks that have run long lately, only
+// as many run at once as there are pairs of processors. So quick hooks always find a VM
+// and everybody else a processor.
 type hogs struct {
 	timeout time.Duration
 	slots   chan struct{}
@@ -20,7 +22,7 @@ type hogs struct {
 }
 
 func newHogs(vms int, timeout time.Duration) *hogs {
-	return &hogs{timeout: timeout, slots: make(chan struct{}, max(vms/2, 1)), last: map[string]time.Time{}}
+	return &hogs{timeout: timeout, slots: make(chan struct{}, max(min(vms, runtime.NumCPU())/2, 1)), last: map[string]time.Time{}}
 }
 
 // saw remembers that a hook runs long.
