@@ -15,8 +15,8 @@ const quietAfter = 30 * time.Second
 
 // lanes keep the server quick while hooks compute for long. Go shares its processors in
 // turns of 10 ms: eight hooks that loop would have every other request wait through
-// many such turns. So a call has a thread of its own; one that runs long gets the lowest
-// share of the machine that the system gives, and Go one more processor for as long.
+// many such turns. So Go gets more processors while calls run long; and hooks that are
+// known for it have threads of their own, to which the system gives a small share.
 type lanes struct {
 	most func() int // calls at once
 
@@ -47,10 +47,17 @@ func (l *lanes) in(fn func(*lane)) {
 	}
 }
 
-// lane is the thread of one call.
+// beside runs fn where it is called.
+func (l *lanes) beside(fn func(*lane)) {
+	own := &lane{lanes: l}
+	defer own.end()
+	fn(own)
+}
+
+// lane is where one call runs.
 type lane struct {
 	lanes  *lanes
-	thread int
+	thread int // its own; 0 for none
 
 	mu     sync.Mutex
 	slowed bool
@@ -65,7 +72,9 @@ func (l *lane) slow() {
 		return
 	}
 	l.slowed = true
-	giveWay(l.thread)
+	if l.thread != 0 {
+		giveWay(l.thread)
+	}
 	l.lanes.more()
 }
 
