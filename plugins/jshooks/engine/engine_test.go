@@ -421,7 +421,8 @@ func TestCallsKeepNothing(t *testing.T) {
 			for range 25 {
 				call()
 			}
-			if grown := int64(heap()) - int64(before); grown > 12<<20 {
+			// What stays of a call holds a megabyte at least; what a few spare VMs weigh is less than 20.
+			if grown := int64(heap()) - int64(before); grown > 20<<20 {
 				t.Errorf("%d KB stayed", grown>>10)
 			}
 		})
