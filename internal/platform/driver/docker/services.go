@@ -29,8 +29,13 @@ const (
 	labelVolume   = "picobase.volume"   // how many volumes were left behind on lost nodes
 )
 
-// updates is how often to try an update that another one overtook.
-const updates = 5
+const (
+	// updates is how often to try an update that another one overtook.
+	updates = 5
+
+	// removal is far longer than a Swarm takes to remove a task that has ended.
+	removal = 15 * time.Second
+)
 
 // services is the driver of a Swarm. Replicas tell what was asked for: a service with
 // one that has no task running has crashed.
@@ -289,8 +294,9 @@ func (s *services) Delete(ctx context.Context, id string) error {
 // forgotten waits until the Swarm has removed the tasks that it is about to remove, but
 // those on lost nodes. A manager of Docker 20.10 ends with a panic when a service is
 // removed at the moment that one of its tasks is (SetServiceTasksRemove in swarmkit).
+// What has not gone in a while is not about to.
 func (s *services) forgotten(ctx context.Context, service swarm.Service) error {
-	for {
+	for began := time.Now(); time.Since(began) < removal; {
 		nodes, err := s.nodes(ctx)
 		if err != nil {
 			return err
@@ -300,7 +306,10 @@ func (s *services) forgotten(ctx context.Context, service swarm.Service) error {
 			return err
 		}
 		going := func(t swarm.Task) bool {
-			return t.NodeID == "" || t.DesiredState == swarm.TaskStateRemove && !nodes.lost(t.NodeID)
+			if t.NodeID == "" {
+				return t.DesiredState == swarm.TaskStateRemove || !dead(t.DesiredState)
+			}
+			return t.DesiredState == swarm.TaskStateRemove && !nodes.lost(t.NodeID)
 		}
 		if !slices.ContainsFunc(tasks, going) {
 			return nil
@@ -309,6 +318,7 @@ func (s *services) forgotten(ctx context.Context, service swarm.Service) error {
 			return s.failed("wait for the tasks to be forgotten", err)
 		}
 	}
+	return nil
 }
 
 // Status of one tenant.

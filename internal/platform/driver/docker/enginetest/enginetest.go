@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -37,6 +38,9 @@ type Engine struct {
 	dir  string
 	proc *os.Process
 	done chan struct{}
+
+	// serving: it has answered, and nobody has asked it to end.
+	serving atomic.Bool
 }
 
 // Start starts an engine that ends with the test. Prefix is a command to put before
@@ -72,6 +76,7 @@ func (e *Engine) wait(t *testing.T) {
 	for {
 		_, err := e.API.Ping(t.Context(), client.PingOptions{})
 		if err == nil {
+			e.serving.Store(true)
 			return
 		}
 		select {
@@ -124,6 +129,9 @@ func (e *Engine) run(t *testing.T, prefix []string) {
 		defer close(e.done)
 		_ = cmd.Wait() // its log says why
 		_ = log.Close()
+		if e.serving.Load() {
+			panic("dockerd has ended by itself:\n" + e.Log()) // or each test would wait for it in turn
+		}
 	}()
 	e.proc = cmd.Process
 }
@@ -151,6 +159,7 @@ func (e *Engine) end(t *testing.T) {
 	if e.proc == nil {
 		return
 	}
+	e.serving.Store(false)
 	_ = e.proc.Signal(syscall.SIGTERM) // it may have ended
 	select {
 	case <-e.done:
@@ -184,6 +193,7 @@ func removeGroups(name string) {
 // Kill ends the engine at once.
 func (e *Engine) Kill(t *testing.T) {
 	t.Helper()
+	e.serving.Store(false)
 	if err := e.proc.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -193,6 +203,7 @@ func (e *Engine) Kill(t *testing.T) {
 // Stop ends the engine and all that it runs, until Restart.
 func (e *Engine) Stop(t *testing.T) {
 	t.Helper()
+	e.serving.Store(false)
 	if err := e.proc.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
