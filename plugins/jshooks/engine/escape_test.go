@@ -30,7 +30,7 @@ const (
 	memoryLimit = 64 << 20
 
 	// overshoot is how far past memoryLimit a script may get: the watchdog samples.
-	overshoot = 768 << 20
+	overshoot = 1280 << 20
 )
 
 // attackTransport never answers for slow.test, never stops for endless.test, and sends to the inner network from

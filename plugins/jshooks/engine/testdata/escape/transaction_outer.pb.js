@@ -13,7 +13,7 @@ routerAdd("GET", "/attack", (e) => {
 		$app.save(new Record("items", { title: "global" }));
 		tx.save(new Record("items", { title: "inner" }));
 		tx.runInTransaction(() => outer.save(new Record("items", { title: "nested" })));
-		$apis.enrichRecords(e, tx.findAllRecords("items"));
+		$apis.enrichRecords(e, tx.findRecordsByFilter("items", "id != ''", "", 5, 0)); // each is enriched inside of the one before
 	});
 	return e.string(200, "contained");
 });
