@@ -443,3 +443,19 @@ func TestCloseLeavesNothing(t *testing.T) {
 	// The clock of regexp2 ends a second after its last use.
 	until(t, func() bool { return runtime.NumGoroutine() <= before })
 }
+
+// PocketBase enriches the records of a list one inside of the other.
+func TestEnrichLongList(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, engine.Config{CallTimeout: func() time.Duration { return 20 * time.Second }})
+	h.load(`onRecordEnrich((e) => { e.record.set("title", "seen"); e.next() }, "items")
+		routerAdd("GET", "/hello", (e) => {
+			$app.runInTransaction((tx) => { for (let i = 0; i < 1000; i++) tx.save(new Record("items", { title: "t" + i })) })
+			const all = $app.findRecordsByFilter("items", "id != ''", "", 1000, 0)
+			$apis.enrichRecords(e, all)
+			return e.string(200, all.length + " " + all.every((one) => one.get("title") == "seen"))
+		})`)
+	if r := h.send("GET", "/hello", ""); r.status != 200 || r.body != "1000 true" {
+		t.Errorf("%d %.200s %.300s", r.status, r.body, h.logged())
+	}
+}

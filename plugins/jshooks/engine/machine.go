@@ -13,8 +13,8 @@ import (
 
 // Limits of one VM.
 const (
-	maxCallStack   = 1000
-	maxNativeDepth = 200
+	maxCallStack   = 4000
+	maxNativeDepth = 1100 // PocketBase enriches the records of a list, up to 1000, one inside of the other
 	maxCalls       = 2000 // a VM is replaced after so many, for what goja itself keeps
 )
 
