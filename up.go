@@ -89,17 +89,24 @@ func up(ctx context.Context, w io.Writer, o fleetOptions, p *platform.Platform) 
 		fmt.Fprintf(w, "\nPicoBase %s is running.\n\n  Platform   %s\n  Dashboard  %s/_/\n\n", version, p.URL(), p.URL())
 		return os.Remove(begunPath)
 	}
-	if err := first.complete(p, user, organization); err != nil {
-		return err
+	if first.Project.ID == "" {
+		if err := first.complete(p, user, organization); err != nil {
+			return err
+		}
+		// The keys are never shown again: whoever is killed below finds them here.
+		if err := first.write(begunPath); err != nil {
+			return err
+		}
 	}
-	if err := errors.Join(first.write(path), os.Remove(begunPath)); err != nil {
-		return err
-	}
-	// So that its dashboard can be used at once. It sleeps again by itself.
+	// So that its dashboard can be used at once, by whoever waits for the file too. It
+	// sleeps again by itself.
 	starting, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	if err := p.MakeSuperuser(starting, first.Project.ID, first.Email, first.Password); err != nil {
 		fmt.Fprintf(w, "\nThe first project has no account for its dashboard, since it does not start: %v\n", err)
+	}
+	if err := errors.Join(first.write(path), os.Remove(begunPath)); err != nil {
+		return err
 	}
 	tell(w, first)
 	fmt.Fprintf(w, "This was made for a new folder and is kept in %s, for this user alone.\n\n", path)
