@@ -213,6 +213,7 @@ func (p *Platform) NewProject(e *core.RequestEvent, organization, name string, b
 	p.fleet.Add(fleet.Project{
 		ID: record.Id, Name: name, Organization: organization, Hosts: []string{p.hostOf(name)}, State: fleet.State{Want: fleet.Asleep},
 	})
+	p.settle()
 	view := p.projectView(record)
 	view.Keys = &keys
 	return view, nil

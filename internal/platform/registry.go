@@ -109,7 +109,16 @@ func (p *Platform) reroute(id string) error {
 	}
 	name := record.GetString("name")
 	p.fleet.Rename(id, name, append([]string{p.hostOf(name)}, domains[id]...))
+	p.settle()
 	return nil
+}
+
+// settle waits until the routers know what was just made or renamed, for a second at
+// most: its owner may use it before they do otherwise, and find nothing there.
+func (p *Platform) settle() {
+	ctx, cancel := context.WithTimeout(p.life, time.Second)
+	defer cancel()
+	p.routes.Settle(ctx)
 }
 
 // spec is what a tenant is made of.

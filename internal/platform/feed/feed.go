@@ -24,17 +24,20 @@ type Table struct {
 	mu        sync.Mutex
 	routes    map[string]routes.Route
 	followers map[*follower]struct{}
+	changes   uint64        // how many there were
+	sent      chan struct{} // closed, and made anew, when a follower has sent some
 }
 
 // follower is one Follow call: what it has still to send.
 type follower struct {
 	changed map[string]struct{}
 	wake    chan struct{} // holds one token while changed is not empty
+	sent    uint64        // of the table's changes
 }
 
 // New returns an empty table.
 func New() *Table {
-	return &Table{ping: routes.PingInterval, routes: map[string]routes.Route{}, followers: map[*follower]struct{}{}}
+	return &Table{ping: routes.PingInterval, routes: map[string]routes.Route{}, followers: map[*follower]struct{}{}, sent: make(chan struct{})}
 }
 
 // Put adds the route of a project or replaces it. The caller no longer changes
@@ -68,7 +71,46 @@ func (t *Table) Get(project string) (routes.Route, bool) {
 	return route, ok
 }
 
+// Settle waits until everyone who follows has been sent all that was put until now,
+// or ctx ends. Who is told of a new route at once would else be told by a router
+// that there is none.
+func (t *Table) Settle(ctx context.Context) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	until := t.changes
+	for t.behind(until) {
+		sent := t.sent
+		t.mu.Unlock()
+		select {
+		case <-sent:
+		case <-ctx.Done():
+		}
+		t.mu.Lock()
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+func (t *Table) behind(until uint64) bool {
+	for f := range t.followers {
+		if f.sent < until {
+			return true
+		}
+	}
+	return false
+}
+
+// progress notes that f has sent the changes until then, or is gone. The caller
+// holds t.mu.
+func (t *Table) progress(f *follower, until uint64) {
+	f.sent = until
+	close(t.sent)
+	t.sent = make(chan struct{})
+}
+
 func (t *Table) tell(project string) {
+	t.changes++
 	for f := range t.followers {
 		f.changed[project] = struct{}{}
 		select {
@@ -84,6 +126,7 @@ func (t *Table) Follow(ctx context.Context, send func(routes.Message) error) err
 	f := &follower{changed: map[string]struct{}{}, wake: make(chan struct{}, 1)}
 	t.mu.Lock()
 	t.followers[f] = struct{}{}
+	until := t.changes
 	all := make([]string, 0, len(t.routes))
 	for id := range t.routes {
 		all = append(all, id)
@@ -91,8 +134,9 @@ func (t *Table) Follow(ctx context.Context, send func(routes.Message) error) err
 	t.mu.Unlock()
 	defer func() {
 		t.mu.Lock()
+		defer t.mu.Unlock()
 		delete(t.followers, f)
-		t.mu.Unlock()
+		t.progress(f, until)
 	}()
 
 	if err := send(routes.Message{Op: routes.Begin}); err != nil {
@@ -109,6 +153,9 @@ func (t *Table) Follow(ctx context.Context, send func(routes.Message) error) err
 	if err := send(routes.Message{Op: routes.End}); err != nil {
 		return err
 	}
+	t.mu.Lock()
+	t.progress(f, until)
+	t.mu.Unlock()
 	return t.followChanges(ctx, f, send)
 }
 
@@ -124,21 +171,25 @@ func (t *Table) followChanges(ctx context.Context, f *follower, send func(routes
 				return err
 			}
 		case <-f.wake:
-			for _, message := range t.take(f) {
+			messages, until := t.take(f)
+			for _, message := range messages {
 				if err := send(message); err != nil {
 					return err
 				}
 			}
+			t.mu.Lock()
+			t.progress(f, until)
+			t.mu.Unlock()
 			ping.Reset(t.ping)
 		}
 	}
 }
 
-// take returns what has changed for f, and forgets it.
-func (t *Table) take(f *follower) []routes.Message {
+// take returns what has changed for f until now, and forgets it.
+func (t *Table) take(f *follower) (messages []routes.Message, until uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	messages := make([]routes.Message, 0, len(f.changed))
+	messages = make([]routes.Message, 0, len(f.changed))
 	for id := range f.changed {
 		if route, ok := t.routes[id]; ok {
 			messages = append(messages, routes.Message{Op: routes.Put, Route: &route})
@@ -147,5 +198,5 @@ func (t *Table) take(f *follower) []routes.Message {
 		}
 	}
 	clear(f.changed)
-	return messages
+	return messages, t.changes
 }

@@ -92,6 +92,52 @@ func TestASlowFollowerGetsTheLastStateOnly(t *testing.T) {
 	expect(t, lines, "end", "put a asleep")
 }
 
+func TestSettle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		table := New()
+		table.Settle(t.Context()) // nobody to wait for
+		hold := make(chan struct{}, 1000)
+		lines := reader(t, table, hold)
+		expect(t, lines, "begin")
+		table.Put(route("a", routes.Asleep))
+
+		settled := make(chan struct{})
+		go func() {
+			table.Settle(t.Context())
+			close(settled)
+		}()
+		waits := func(when string) {
+			t.Helper()
+			synctest.Wait()
+			select {
+			case <-settled:
+				t.Fatalf("settled %s", when)
+			default:
+			}
+		}
+		waits("before the table was sent")
+		hold <- struct{}{} // begin is sent
+		expect(t, lines, "end")
+		hold <- struct{}{}
+		expect(t, lines, "put a asleep")
+		waits("while the change is being sent")
+		hold <- struct{}{}
+		<-settled
+
+		// Who follows no more is not waited for, nor longer than one likes.
+		table.Put(route("b", routes.Asleep))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		table.Settle(ctx)
+		if ctx.Err() == nil {
+			t.Error("settled while a change is being sent")
+		}
+		close(hold)
+		table.Settle(t.Context())
+	})
+}
+
 func TestPing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
