@@ -13,7 +13,7 @@ const duration = 6000
 
 // What attacks are answered with, and what some must be. For memory the call is ended that has run longest, which may be
 // the attack beside the one that takes it; on a busy machine time is up before memory is.
-const codes = ['hook_timeout', 'hook_memory', 'hook_failed', 'hooks_busy']
+const codes = ['hook_timeout', 'hook_memory', 'hook_failed', 'hooks_busy', 'hook_suspended']
 const attacks = { '/loop': 'hook_timeout', '/memory': undefined, '/regexp': undefined, '/promises': undefined, '/network': 'hook_timeout' }
 
 const hooks = (port) => `

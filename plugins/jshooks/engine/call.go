@@ -36,9 +36,11 @@ type call struct {
 	since   time.Time
 	timer   *time.Timer
 	running bool // the clock runs
-	waiting bool // for the network or for time to pass
 	began   time.Time
 	cause   error
+	struck  bool          // it was stopped for what it cost everybody
+	waits   time.Time     // since when it waits, for the network or for time to pass; zero for not
+	waited  time.Duration // since the clock runs, before that
 
 	done        bool
 	registering *scope // set while the top level of a file runs
@@ -55,11 +57,15 @@ type call struct {
 type target struct {
 	gen       *Generation
 	hook      string
+	about     string // the collection that the event is about
 	app       core.App
 	ctx       context.Context
 	requestID string
 	timeout   time.Duration
 }
+
+// name tells hooks apart that are suspended each for itself.
+func (t target) name() string { return t.hook + " " + t.about }
 
 // do runs fn with a VM: the one of the call that the goroutine is in already, or one of the
 // pool. Its errors are those of the hooks, fit for a response.
@@ -69,6 +75,10 @@ func (e *Engine) do(t target, fn func(c *call) error) error {
 	}
 	if t.timeout == 0 {
 		t.timeout = e.callTimeout()
+	}
+	if err := t.gen.strikes.check(t.name()); err != nil {
+		e.metrics.observe(t.hook, 0, err)
+		return typed(err)
 	}
 	id := goroutine()
 	if request, ok := e.requests.Load(id); ok && t.requestID == "" {
@@ -83,20 +93,29 @@ func (e *Engine) do(t target, fn func(c *call) error) error {
 	}
 	// Whoever holds a database transaction goes first: the others wait for it.
 	urgent := t.app != nil && t.app.IsTransactional()
+	slow := false
 	if !urgent {
-		leave, err := e.shares().enter(t.ctx, t.hook)
+		var leave func()
+		var err error
+		leave, slow, err = e.shares().enter(t.ctx, t.hook)
 		if err != nil {
 			e.metrics.observe(t.hook, 0, err)
 			return typed(err)
 		}
 		defer leave()
 	}
-	m, release, err := e.pool.get(t.ctx, urgent)
+	m, release, err := e.pool.get(t.ctx, urgent, slow)
 	if err != nil {
 		e.metrics.observe(t.hook, 0, err)
 		return typed(err)
 	}
-	defer release()
+	defer func() {
+		broken := m.broken
+		release()
+		if broken && e.pool.short() {
+			go e.replace()
+		}
+	}()
 	run := func(own *lane) {
 		id := goroutine()
 		e.running.Store(id, m)
@@ -106,12 +125,45 @@ func (e *Engine) do(t target, fn func(c *call) error) error {
 	}
 	// A thread of its own costs a third of a small hook's throughput, so only those get
 	// one that have been long before.
-	if e.shares().is(t.hook) {
+	if e.shares().computes(t.hook) {
 		e.lanes.in(run)
 	} else {
 		e.lanes.beside(run)
 	}
 	return err
+}
+
+// replace makes a VM in the place of a broken one, so that the next quick call need not
+// do it, and gives way meanwhile.
+func (e *Engine) replace() {
+	if !e.replacing.TryLock() {
+		return
+	}
+	defer e.replacing.Unlock()
+	for e.pool.short() {
+		m, err := e.slowMachine()
+		if err != nil {
+			return // whoever needs one is told
+		}
+		e.pool.keep(m)
+	}
+}
+
+// machine makes a VM for a hook that was slow lately, or for a quick one.
+func (e *Engine) machine(slow bool) (*machine, error) {
+	if slow {
+		return e.slowMachine()
+	}
+	return newMachine(e)
+}
+
+// slowMachine makes a VM while it gives way to everybody else.
+func (e *Engine) slowMachine() (m *machine, err error) {
+	e.lanes.in(func(own *lane) {
+		own.slow()
+		m, err = newMachine(e)
+	})
+	return m, err
 }
 
 func (m *machine) run(t target, parent *call, fn func(c *call) error) (err error) {
@@ -146,6 +198,7 @@ func (m *machine) run(t target, parent *call, fn func(c *call) error) (err error
 		took := t.timeout - c.end()
 		m.call, m.depth, m.joining = parent, depth, m.joining[:min(joining, len(m.joining))]
 		m.settle(parent)
+		c.judge(t)
 		m.engine.metrics.observe(c.hook, took, err)
 		err = typed(err)
 		if aborted != nil {
@@ -190,6 +243,7 @@ func (c *call) interrupt(cause error) {
 	if c.cause == nil {
 		c.cause = cause
 		c.m.broken = true
+		c.struck = c.waits.IsZero() || errors.Is(cause, ErrMemory)
 	}
 	c.m.stop.Store(true)
 	c.m.vm.Interrupt(c.cause)
@@ -202,28 +256,48 @@ func (c *call) interrupt(cause error) {
 func (c *call) suspect() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.running && !c.waiting && c.cause == nil
+	return c.running && c.waits.IsZero() && c.cause == nil
 }
 
-// computed is for how long the call has run, what it waits for included and e.next() not.
-func (c *call) computed() time.Duration {
+// times are for how long the call has computed and waited since its clock runs.
+func (c *call) times() (computed, waited time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.running || c.waiting {
-		return 0
+	if !c.running {
+		return 0, 0
 	}
-	return time.Since(c.since)
+	waited = c.waited
+	if !c.waits.IsZero() {
+		waited += time.Since(c.waits)
+	}
+	return time.Since(c.since) - waited, waited
 }
 
 // wait marks the call while it does nothing but wait.
 func (c *call) wait() (done func()) {
-	set := func(waiting bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waits = time.Now()
+	return func() {
 		c.mu.Lock()
-		c.waiting = waiting
-		c.mu.Unlock()
+		defer c.mu.Unlock()
+		c.waited += time.Since(c.waits)
+		c.waits = time.Time{}
 	}
-	set(true)
-	return func() { set(false) }
+}
+
+// judge adds a strike if the call was stopped for what it cost, or clears them.
+func (c *call) judge(t target) {
+	c.mu.Lock()
+	struck, began := c.struck, c.began
+	c.mu.Unlock()
+	if !struck {
+		t.gen.strikes.clear(t.name())
+		return
+	}
+	if wait := t.gen.strikes.stopped(t.name(), began); wait > 0 {
+		c.log("error", fmt.Sprintf("the hook was stopped %d times in a row: its calls are refused for %v", maxStrikes, wait), "", 0)
+	}
 }
 
 // pause stops the clock.
@@ -242,7 +316,7 @@ func (c *call) resume() {
 	defer c.mu.Unlock()
 	if !c.done && !c.running {
 		c.running = true
-		c.since = time.Now()
+		c.since, c.waited = time.Now(), 0
 		c.timer.Reset(max(c.left, 0))
 	}
 }

@@ -84,15 +84,16 @@ type Entry struct {
 
 // Engine runs the hooks of one app.
 type Engine struct {
-	cfg     Config
-	app     core.App
-	current atomic.Pointer[Generation]
-	pool    *pool
-	watch   *watchdog
-	lanes   lanes
-	shares  func() *hogs
-	metrics *hookMetrics
-	running sync.Map // goroutine id → *machine
+	cfg       Config
+	app       core.App
+	current   atomic.Pointer[Generation]
+	pool      *pool
+	watch     *watchdog
+	lanes     lanes
+	shares    func() *shares
+	metrics   *hookMetrics
+	replacing sync.Mutex
+	running   sync.Map // goroutine id → *machine
 
 	requests sync.Map // goroutine id → id of the request that it serves
 
@@ -144,11 +145,11 @@ func New(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{cfg: cfg, app: cfg.App, metrics: metrics}
-	e.pool = newPool(cfg.MaxVMs, cfg.QueueTimeout, func() (*machine, error) { return newMachine(e) })
+	e.pool = newPool(cfg.MaxVMs, cfg.QueueTimeout, e.machine)
 	e.watch = newWatchdog(cfg.MemoryLimit)
 	e.lanes.most = cfg.MaxVMs
 	// Made at the first call, as the pool is: settings are read by then.
-	e.shares = sync.OnceValue(func() *hogs { return newHogs(cfg.MaxVMs(), cfg.QueueTimeout) })
+	e.shares = sync.OnceValue(func() *shares { return newShares(cfg.MaxVMs(), cfg.QueueTimeout) })
 	e.bindHooks()
 	e.bindRouter()
 	e.bindRequests()

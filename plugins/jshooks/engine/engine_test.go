@@ -182,6 +182,69 @@ func TestBusy(t *testing.T) {
 	}
 }
 
+// A hook that is stopped again and again is refused for a while; nothing else is.
+func TestSuspended(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, engine.Config{CallTimeout: func() time.Duration { return 50 * time.Millisecond }, Transport: silent{}})
+	const source = `
+		routerAdd("GET", "/loop", () => { for (;;) {} })
+		routerAdd("GET", "/wait", () => { for (;;) { try { $http.send({ url: "http://nobody.test/" }) } catch (e) {} } })
+		routerAdd("GET", "/hello", (e) => e.string(200, "hello"))
+		onRecordCreate((e) => { for (;;) {} }, "items")
+		onRecordCreate((e) => e.next(), "demo2")`
+	h.load(source)
+	for range 3 {
+		for _, path := range []string{"/loop", "/wait"} {
+			if r := h.send("GET", path, ""); r.status != http.StatusGatewayTimeout {
+				t.Fatalf("GET %s: %v", path, r)
+			}
+		}
+	}
+	suspended := func(r response) bool {
+		return r.status == http.StatusServiceUnavailable && strings.Contains(r.body, "stopped several times in a row")
+	}
+	if r := h.send("GET", "/loop", ""); !suspended(r) {
+		t.Errorf("after three timeouts: %v", r)
+	}
+	if !strings.Contains(h.logged(), "the hook was stopped 3 times in a row: its calls are refused for 30s") {
+		t.Errorf("the log does not say so: %s", h.logged())
+	}
+	if r := h.send("GET", "/wait", ""); r.status != http.StatusGatewayTimeout {
+		t.Errorf("one that only waited: %v", r)
+	}
+	if r := h.send("GET", "/hello", ""); r.body != "hello" {
+		t.Errorf("another hook: %v", r)
+	}
+	const items = "/api/collections/items/records"
+	for range 3 {
+		h.send("POST", items, `{}`)
+	}
+	if r := h.send("POST", items, `{}`); !suspended(r) {
+		t.Errorf("a hook on records: %v", r)
+	}
+	another, err := h.app.FindCollectionByNameOrId("demo2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := core.NewRecord(another)
+	record.Set("title", "another")
+	if err := h.app.Save(record); err != nil {
+		t.Errorf("the same hook on another collection: %v", err)
+	}
+	h.load(source)
+	if r := h.send("GET", "/loop", ""); r.status != http.StatusGatewayTimeout {
+		t.Errorf("a new version: %v", r)
+	}
+}
+
+// silent answers nobody.
+type silent struct{}
+
+func (silent) RoundTrip(req *http.Request) (*http.Response, error) {
+	<-req.Context().Done()
+	return nil, req.Context().Err()
+}
+
 func until(t *testing.T, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); !ok(); runtime.Gosched() {
@@ -204,7 +267,11 @@ func TestPoolCap(t *testing.T) {
 					break
 				}
 			}
-			<-time.After(20 * time.Millisecond)
+			// Long enough for all that may to be here, and not so long that the hook counts as slow.
+			for since := time.Now(); most.Load() < 3 && time.Since(since) < 10*time.Second; {
+				<-time.After(time.Millisecond)
+			}
+			<-time.After(5 * time.Millisecond)
 			now.Add(-1)
 			return "", true
 		},

@@ -35,6 +35,7 @@ func (e *thrownError) Error() string { return "hook: " + e.message }
 
 // typed gives an error of the engine the shape that clients see.
 func typed(err error) error {
+	var suspended *suspendedError
 	switch {
 	case errors.Is(err, ErrTimeout):
 		return httpapi.Error(apierr.New(http.StatusGatewayTimeout, "hook_timeout", "A hook of this project took too long.").WithCause(err))
@@ -43,6 +44,9 @@ func typed(err error) error {
 	case errors.Is(err, ErrBusy):
 		return httpapi.Error(apierr.New(http.StatusServiceUnavailable, "hooks_busy", "The hooks of this project are busy. Try again.").
 			WithRetryAfter(retryBusy).WithCause(err))
+	case errors.As(err, &suspended):
+		return httpapi.Error(apierr.New(http.StatusServiceUnavailable, "hook_suspended", "A hook of this project was stopped several times in a row. It is tried again soon.").
+			WithRetryAfter(suspended.left).WithCause(err))
 	case errors.Is(err, ErrTooDeep), errors.Is(err, ErrCrashed):
 		return httpapi.Error(apierr.New(http.StatusInternalServerError, "hook_failed", "A hook of this project failed.").WithCause(err))
 	}

@@ -53,6 +53,7 @@ type Generation struct {
 	crons   []handler
 	infos   []HookInfo
 	stains  bool // its calls may leave something in a VM, which isn't used again then
+	strikes strikes
 }
 
 // handler finds a function again in a scope: the n-th registration of a file.

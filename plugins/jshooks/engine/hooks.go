@@ -58,6 +58,9 @@ func matching(handlers []handler, tags []string) []handler {
 // dispatch runs the handlers of an event, each from the e.next() of the one before.
 func (e *Engine) dispatch(g *Generation, name string, handlers []handler, s source, next func() error) error {
 	t := target{gen: g, hook: name, app: *s.app, ctx: s.ctx}
+	if len(s.tags) > 0 {
+		t.about = s.tags[0]
+	}
 	if s.req != nil {
 		t.ctx = s.req.Request.Context()
 		t.requestID = requestID(s.req)

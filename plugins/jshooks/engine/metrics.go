@@ -42,7 +42,10 @@ func (m *hookMetrics) observe(hook string, took time.Duration, err error) {
 }
 
 func outcome(err error) string {
+	var suspended *suspendedError
 	switch {
+	case errors.As(err, &suspended):
+		return "suspended"
 	case err == nil:
 		return "ok"
 	case errors.Is(err, ErrTimeout):

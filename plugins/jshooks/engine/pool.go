@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// spares is how many idle VMs there are again soon after some were broken.
+const spares = 2
+
 // reserve is how many calls may run beyond the cap because they hold a database transaction.
 // The others may wait for that transaction, and would never give their VM back. There are two databases
 // with one writer each.
@@ -13,7 +16,7 @@ const reserve = 2
 
 // pool hands out VMs. They hold nothing of a generation, so swaps don't touch it.
 type pool struct {
-	make    func() (*machine, error)
+	make    func(slow bool) (*machine, error)
 	timeout time.Duration
 	size    func() int
 	sized   sync.Once
@@ -25,7 +28,7 @@ type pool struct {
 	gone bool
 }
 
-func newPool(size func() int, timeout time.Duration, make_ func() (*machine, error)) *pool {
+func newPool(size func() int, timeout time.Duration, make_ func(slow bool) (*machine, error)) *pool {
 	return &pool{make: make_, timeout: timeout, size: size, extra: make(chan struct{}, reserve)}
 }
 
@@ -42,7 +45,7 @@ func (p *pool) open() {
 }
 
 // get waits for a VM and returns how to give it back.
-func (p *pool) get(ctx context.Context, urgent bool) (*machine, func(), error) {
+func (p *pool) get(ctx context.Context, urgent, slow bool) (*machine, func(), error) {
 	p.start()
 	var taken chan struct{}
 	select {
@@ -66,7 +69,7 @@ func (p *pool) get(ctx context.Context, urgent bool) (*machine, func(), error) {
 			return nil, nil, errCanceled
 		}
 	}
-	m, err := p.take()
+	m, err := p.take(slow)
 	if err != nil {
 		<-taken
 		return nil, nil, err
@@ -77,28 +80,39 @@ func (p *pool) get(ctx context.Context, urgent bool) (*machine, func(), error) {
 	}, nil
 }
 
-func (p *pool) take() (*machine, error) {
+// take leaves the last idle VMs to quick hooks.
+func (p *pool) take(slow bool) (*machine, error) {
 	p.mu.Lock()
-	if n := len(p.idle); n > 0 {
+	if n := len(p.idle); n > 0 && !(slow && n <= spares) {
 		m := p.idle[n-1]
 		p.idle = p.idle[:n-1]
 		p.mu.Unlock()
 		return m, nil
 	}
 	p.mu.Unlock()
-	return p.make()
+	return p.make(slow)
 }
 
 func (p *pool) put(m *machine) {
 	m.calls++
-	if m.broken || m.calls >= maxCalls {
-		return
+	if !m.broken && m.calls < maxCalls {
+		p.keep(m)
 	}
+}
+
+func (p *pool) keep(m *machine) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.gone && len(p.idle) < cap(p.slots) {
 		p.idle = append(p.idle, m)
 	}
+}
+
+// short reports whether there is hardly a VM for the next call.
+func (p *pool) short() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.gone && len(p.idle) < min(spares, cap(p.slots))
 }
 
 // close waits until no VM is out.

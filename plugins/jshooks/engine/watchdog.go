@@ -85,12 +85,16 @@ func (w *watchdog) run() {
 	}
 }
 
-// slow has the calls that compute for long give way.
+// slow has the calls that compute for long give way, and notes those that wait for long.
 func (w *watchdog) slow() {
 	for c := range w.calls {
-		if c.computed() >= slowAfter {
+		computed, waited := c.times()
+		if computed >= slowAfter {
 			c.m.lane.slow()
-			c.engine.shares().saw(c.hook)
+			c.engine.shares().computed(c.hook)
+		}
+		if waited >= slowAfter {
+			c.engine.shares().waited(c.hook)
 		}
 	}
 }
