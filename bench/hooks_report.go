@@ -60,10 +60,12 @@ func engineRows(res hookResults) [][]string {
 }
 
 func attackRows(all []attack) [][]string {
-	rows := [][]string{{"request", "p95 ms without", "p95 ms with", "ratio (min–max of rounds)", "failed"}}
+	rows := [][]string{{"request", "p95 ms without", "at first", "ratio (min–max of rounds)", "when suspended", "ratio (min–max of rounds)", "failed"}}
 	for _, a := range all {
 		rows = append(rows, []string{
-			a.name, fmt.Sprintf("%.1f", median(a.calm)), fmt.Sprintf("%.1f", median(a.attacked)), spread(a.ratios(), "%.1f"),
+			a.name, fmt.Sprintf("%.1f", median(a.calm)),
+			fmt.Sprintf("%.1f", median(a.first)), spread(ratios(a.calm, a.first), "%.1f"),
+			fmt.Sprintf("%.1f", median(a.attacked)), spread(ratios(a.calm, a.attacked), "%.1f"),
 			fmt.Sprintf("%d of %d", a.failed, a.answers),
 		})
 	}
@@ -86,7 +88,7 @@ func hookVerdicts(res hookResults) []verdict {
 	for _, a := range res.attacks {
 		v := verdict{
 			what: a.name + " beside hostile hooks, p95", wanted: fmt.Sprintf("at most %d times the usual", floorAttacked),
-			got: spread(a.ratios(), "%.1f"), met: median(a.ratios()) <= floorAttacked && a.failed == 0,
+			got: spread(ratios(a.calm, a.attacked), "%.1f"), met: median(ratios(a.calm, a.attacked)) <= floorAttacked && a.failed == 0,
 		}
 		if a.failed > 0 {
 			v.got += fmt.Sprintf(", %d of %d failed", a.failed, a.answers)

@@ -25,19 +25,24 @@ const (
 
 var attackPaths = []string{"/loop", "/memory", "/regexp", "/promises", "/network"}
 
+// suspending are those that are suspended after a while: all that compute.
+var suspending = attackPaths[:4]
+
 // attack is what hostile hooks do to one kind of request: p95 in milliseconds of each round,
-// without and with them.
+// without them, with them at first, and when those that compute were suspended.
 type attack struct {
-	name            string
-	calm, attacked  []float64
+	name string
+
+	calm, first, attacked []float64
+
 	needsVM         bool // a hook's own route
 	failed, answers int
 }
 
-// ratios are of the two halves of each round.
-func (a attack) ratios() (all []float64) {
-	for i := range a.calm {
-		all = append(all, a.attacked[i]/a.calm[i])
+// ratios are of two parts of each round.
+func ratios(calm, attacked []float64) (all []float64) {
+	for i := range calm {
+		all = append(all, attacked[i]/calm[i])
 	}
 	return all
 }
@@ -73,21 +78,24 @@ func measureAttacks(ctx context.Context, opts options, work string, out io.Write
 		return nil, err
 	}
 	source := strings.ReplaceAll(hostileHook, "SILENT", "http://"+silent.Addr().String()+"/")
-	err = s.api(ctx, http.MethodPost, "/api/v1/hooks", map[string]any{"files": map[string]string{"hostile.pb.js": source}}, nil)
-	if err != nil {
-		return nil, err
-	}
 
 	var found []attack
 	for _, w := range probes() {
 		found = append(found, attack{name: w.name, needsVM: w.path == "/hello"})
 	}
 	for round := 0; round <= opts.rounds; round++ { // round 0 warms up
+		// A new version: nothing is held against its hooks.
+		version := map[string]string{"hostile.pb.js": fmt.Sprintf("%s// round %d\n", source, round)}
+		if err := s.api(ctx, http.MethodPost, "/api/v1/hooks", map[string]any{"files": version}, nil); err != nil {
+			return nil, err
+		}
 		calm := s.probe(ctx, opts.hooks.watch)
 		end := s.attack(ctx)
+		first := s.probe(ctx, opts.hooks.watch)
+		err := s.awaitSuspended(ctx)
 		attacked := s.probe(ctx, opts.hooks.watch)
 		end()
-		if err := ctx.Err(); err != nil {
+		if err := cmp.Or(ctx.Err(), err); err != nil {
 			return nil, err
 		}
 		if err := s.settle(ctx); err != nil {
@@ -101,11 +109,13 @@ func measureAttacks(ctx context.Context, opts options, work string, out io.Write
 				continue
 			}
 			found[i].calm = append(found[i].calm, calm[i].p95())
+			found[i].first = append(found[i].first, first[i].p95())
 			found[i].attacked = append(found[i].attacked, attacked[i].p95())
-			found[i].failed += attacked[i].failed
-			found[i].answers += len(attacked[i].took)
-			fmt.Fprintf(out, "round %d/%d %-14s p95 %6.1f → %6.1f ms, %d of %d failed\n", round, opts.rounds, found[i].name,
-				calm[i].p95(), attacked[i].p95(), attacked[i].failed, len(attacked[i].took))
+			failed, answers := first[i].failed+attacked[i].failed, len(first[i].took)+len(attacked[i].took)
+			found[i].failed += failed
+			found[i].answers += answers
+			fmt.Fprintf(out, "round %d/%d %-14s p95 %6.1f → %6.1f → %6.1f ms, %d of %d failed\n", round, opts.rounds, found[i].name,
+				calm[i].p95(), first[i].p95(), attacked[i].p95(), failed, answers)
 		}
 	}
 	return found, nil
@@ -128,6 +138,27 @@ func (s *server) attack(ctx context.Context) (end func()) {
 		done.Wait()
 		client.CloseIdleConnections()
 	}
+}
+
+// awaitSuspended waits until each hook that computes is refused.
+func (s *server) awaitSuspended(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for _, path := range suspending {
+		for {
+			body, err := s.send(ctx, http.DefaultClient, workload{method: http.MethodGet, path: path})
+			if err == nil {
+				return fmt.Errorf("%s was answered with %s", path, body)
+			}
+			if strings.Contains(err.Error(), "hook_suspended") {
+				break
+			}
+			if err := pause(ctx, 100*time.Millisecond); err != nil {
+				return fmt.Errorf("%s is not suspended: %w", path, err)
+			}
+		}
+	}
+	return nil
 }
 
 // probed is what was seen of one kind of request.
