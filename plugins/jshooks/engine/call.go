@@ -76,10 +76,6 @@ func (e *Engine) do(t target, fn func(c *call) error) error {
 	if t.timeout == 0 {
 		t.timeout = e.callTimeout()
 	}
-	if err := t.gen.strikes.check(t.name()); err != nil {
-		e.metrics.observe(t.hook, 0, err)
-		return typed(err)
-	}
 	id := goroutine()
 	if request, ok := e.requests.Load(id); ok && t.requestID == "" {
 		t.requestID = request.(string)
@@ -91,6 +87,9 @@ func (e *Engine) do(t target, fn func(c *call) error) error {
 		}
 		return m.run(t, m.call, fn)
 	}
+	if err := t.gen.strikes.check(t.name()); err != nil {
+		return e.refuse(t, err)
+	}
 	// Whoever holds a database transaction goes first: the others wait for it.
 	urgent := t.app != nil && t.app.IsTransactional()
 	slow := false
@@ -99,15 +98,13 @@ func (e *Engine) do(t target, fn func(c *call) error) error {
 		var err error
 		leave, slow, err = e.shares().enter(t.ctx, t.hook)
 		if err != nil {
-			e.metrics.observe(t.hook, 0, err)
-			return typed(err)
+			return e.refuse(t, err)
 		}
 		defer leave()
 	}
 	m, release, err := e.pool.get(t.ctx, urgent, slow)
 	if err != nil {
-		e.metrics.observe(t.hook, 0, err)
-		return typed(err)
+		return e.refuse(t, err)
 	}
 	defer func() {
 		broken := m.broken
@@ -131,6 +128,12 @@ func (e *Engine) do(t target, fn func(c *call) error) error {
 		e.lanes.beside(run)
 	}
 	return err
+}
+
+// refuse ends a call before it began.
+func (e *Engine) refuse(t target, err error) error {
+	e.metrics.observe(t.hook, 0, err)
+	return typed(err)
 }
 
 // replace makes a VM in the place of a broken one, so that the next quick call need not
@@ -167,6 +170,10 @@ func (e *Engine) slowMachine() (m *machine, err error) {
 }
 
 func (m *machine) run(t target, parent *call, fn func(c *call) error) (err error) {
+	// Again, for it may have waited for its turn.
+	if err := t.gen.strikes.enter(t.name()); err != nil {
+		return m.engine.refuse(t, err)
+	}
 	ctx, cancel := context.WithCancel(t.ctx)
 	if parent != nil && parent.app != nil && parent.app.IsTransactional() && (t.app == nil || !t.app.IsTransactional()) {
 		// The same goroutine holds the one writer: another app would wait for it for ever.

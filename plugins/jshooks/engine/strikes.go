@@ -34,19 +34,35 @@ func (e *suspendedError) Error() string {
 	return fmt.Sprintf("the hook was stopped %d times in a row and is suspended for another %v", maxStrikes, e.left.Round(time.Second))
 }
 
-// check refuses a hook that is suspended. When its time is over one call is let through, as a trial.
+// check refuses a hook that is suspended.
 func (s *strikes) check(hook string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	_, err := s.look(hook)
+	return err
+}
+
+// enter refuses a hook that is suspended when its call begins. When its time is over
+// one call is let through, as a trial.
+func (s *strikes) enter(hook string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h, err := s.look(hook)
+	if err == nil && h != nil && !h.until.IsZero() {
+		h.until = time.Now().Add(firstSuspended) // for the others, while the trial lasts
+	}
+	return err
+}
+
+func (s *strikes) look(hook string) (*struck, error) {
 	h := s.hooks[hook]
-	if h == nil || h.until.IsZero() {
-		return nil
+	if h == nil {
+		return nil, nil
 	}
 	if left := time.Until(h.until); left > 0 {
-		return &suspendedError{left: left}
+		return h, &suspendedError{left: left}
 	}
-	h.until = time.Now().Add(firstSuspended) // for the others, while the trial lasts
-	return nil
+	return h, nil
 }
 
 // stopped adds a strike and returns for how long the hook is suspended now, 0 for not.

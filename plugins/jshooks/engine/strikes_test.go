@@ -13,7 +13,7 @@ func TestStrikes(t *testing.T) {
 		var s strikes
 		refused := func() bool {
 			var suspended *suspendedError
-			return errors.As(s.check("hook"), &suspended)
+			return errors.As(s.enter("hook"), &suspended)
 		}
 		strike := func() time.Duration {
 			began := time.Now()
@@ -40,12 +40,19 @@ func TestStrikes(t *testing.T) {
 		if first != firstSuspended || second != 0 || !refused() {
 			t.Fatalf("suspended for %v and %v, want %v and 0", first, second, firstSuspended)
 		}
-		if s.check("another") != nil {
+		if s.enter("another") != nil {
 			t.Error("another hook is refused as well")
+		}
+
+		if s.check("hook") == nil {
+			t.Error("it may wait for its turn")
 		}
 
 		// One is tried, the others still refused, and it takes longer each time.
 		time.Sleep(firstSuspended)
+		if s.check("hook") != nil {
+			t.Error("it may not wait for its turn")
+		}
 		if refused() {
 			t.Fatal("refused after its time")
 		}
