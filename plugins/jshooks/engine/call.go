@@ -42,6 +42,8 @@ type call struct {
 	waits   time.Time     // since when it waits, for the network or for time to pass; zero for not
 	waited  time.Duration // since the clock runs, before that
 
+	computed time.Duration // when the clock ran last
+
 	done        bool
 	registering *scope // set while the top level of a file runs
 	logged      int
@@ -93,10 +95,11 @@ func (e *Engine) do(t target, fn func(c *call) error) error {
 	// Whoever holds a database transaction goes first: the others wait for it.
 	urgent := t.app != nil && t.app.IsTransactional()
 	slow := false
+	_, known := t.gen.quick.Load(t.hook)
 	if !urgent {
 		var leave func()
 		var err error
-		leave, slow, err = e.shares().enter(t.ctx, t.hook)
+		leave, slow, err = e.shares().enter(t.ctx, t.hook, !known)
 		if err != nil {
 			return e.refuse(t, err)
 		}
@@ -121,8 +124,8 @@ func (e *Engine) do(t target, fn func(c *call) error) error {
 		err = m.run(t, nil, fn)
 	}
 	// A thread of its own costs a third of a small hook's throughput, so only those get
-	// one that have been long before.
-	if e.shares().computes(t.hook) {
+	// one that have been long before, or are not known yet.
+	if !known || e.shares().computes(t.hook) {
 		e.lanes.in(run)
 	} else {
 		e.lanes.beside(run)
@@ -296,9 +299,12 @@ func (c *call) wait() (done func()) {
 // judge adds a strike if the call was stopped for what it cost, or clears them.
 func (c *call) judge(t target) {
 	c.mu.Lock()
-	struck, began := c.struck, c.began
+	struck, began, computed := c.struck, c.began, c.computed
 	c.mu.Unlock()
 	if !struck {
+		if computed < slowAfter {
+			t.gen.quick.Store(t.hook, true)
+		}
 		t.gen.strikes.clear(t.name())
 		return
 	}
@@ -314,7 +320,9 @@ func (c *call) pause() {
 	if c.running {
 		c.running = false
 		c.timer.Stop()
-		c.left -= time.Since(c.since)
+		ran := time.Since(c.since)
+		c.left -= ran
+		c.computed = ran - c.waited
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/dop251/goja"
 )
@@ -54,6 +55,7 @@ type Generation struct {
 	infos   []HookInfo
 	stains  bool // its calls may leave something in a VM, which isn't used again then
 	strikes strikes
+	quick   sync.Map // hooks that have ended a call without computing for long
 }
 
 // handler finds a function again in a scope: the n-th registration of a file.

@@ -66,22 +66,25 @@ func (s *shares) computes(hook string) bool {
 	return recent(s.seen[hook].computed)
 }
 
-// of returns the places that the hook shares with others, nil for a quick one.
-func (s *shares) of(hook string) chan struct{} {
+// of returns the places that the hook shares with others, nil for a quick one, and
+// whether it was slow lately. One that is new may be anything.
+func (s *shares) of(hook string, isNew bool) (places chan struct{}, slow bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch was := s.seen[hook]; {
 	case recent(was.computed):
-		return s.computing
+		return s.computing, true
 	case recent(was.waited):
-		return s.waiting
+		return s.waiting, true
+	case isNew:
+		return s.waiting, false
 	}
-	return nil
+	return nil, false
 }
 
-// enter waits for a place if the hook was slow lately, and returns how to leave it.
-func (s *shares) enter(ctx context.Context, hook string) (leave func(), slow bool, err error) {
-	places := s.of(hook)
+// enter waits for a place unless the hook is a quick one, and returns how to leave it.
+func (s *shares) enter(ctx context.Context, hook string, isNew bool) (leave func(), slow bool, err error) {
+	places, slow := s.of(hook, isNew)
 	if places == nil {
 		return func() {}, false, nil
 	}
@@ -89,10 +92,10 @@ func (s *shares) enter(ctx context.Context, hook string) (leave func(), slow boo
 	defer timer.Stop()
 	select {
 	case places <- struct{}{}:
-		return func() { <-places }, true, nil
+		return func() { <-places }, slow, nil
 	case <-timer.C:
-		return nil, true, ErrBusy
+		return nil, slow, ErrBusy
 	case <-ctx.Done():
-		return nil, true, errCanceled
+		return nil, slow, errCanceled
 	}
 }

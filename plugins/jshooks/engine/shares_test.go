@@ -20,26 +20,29 @@ func TestShares(t *testing.T) {
 		var leave func()
 		for range places {
 			var err error
-			if leave, _, err = s.enter(context.Background(), hook); err != nil {
+			if leave, _, err = s.enter(context.Background(), hook, false); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, _, err := s.enter(context.Background(), hook); !errors.Is(err, ErrBusy) {
+		if _, _, err := s.enter(context.Background(), hook, false); !errors.Is(err, ErrBusy) {
 			t.Errorf("one more %s: %v, want %v", hook, err, ErrBusy)
 		}
-		if _, _, err := s.enter(context.Background(), "GET /quick"); err != nil {
+		if _, _, err := s.enter(context.Background(), "GET /quick", false); err != nil {
 			t.Errorf("a quick hook: %v", err)
 		}
 		leave()
-		if _, _, err := s.enter(context.Background(), hook); err != nil {
+		if _, _, err := s.enter(context.Background(), hook, false); err != nil {
 			t.Errorf("%s after one has left: %v", hook, err)
 		}
 	}
-	if _, _, err := s.enter(context.Background(), "GET /both"); !errors.Is(err, ErrBusy) {
+	if _, _, err := s.enter(context.Background(), "GET /new", true); !errors.Is(err, ErrBusy) {
+		t.Errorf("one that nobody knows: %v, want %v", err, ErrBusy)
+	}
+	if _, _, err := s.enter(context.Background(), "GET /both", false); !errors.Is(err, ErrBusy) {
 		t.Errorf("one that waits and computes: %v, want %v", err, ErrBusy)
 	}
 	s.seen["GET /loop"] = slowness{computed: time.Now().Add(-slowMemory)}
-	if _, _, err := s.enter(context.Background(), "GET /loop"); err != nil {
+	if _, _, err := s.enter(context.Background(), "GET /loop", false); err != nil {
 		t.Errorf("after a while: %v", err)
 	}
 }
