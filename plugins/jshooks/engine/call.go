@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/dop251/goja"
+	"github.com/petermattis/goid"
 	"github.com/pocketbase/pocketbase/core"
 	"github.com/pocketbase/pocketbase/tools/router"
 )
@@ -451,13 +450,6 @@ func (e *linkedError) Unwrap() []error { return []error{e.exception, e.error} }
 
 // goroutine returns the id of the goroutine. PocketBase hands no context to many of its
 // events (enriching, mails, realtime), and a call that asked the pool for a second VM while it
-// holds one could wait for itself.
-func goroutine() int64 {
-	var buf [40]byte
-	s := strings.TrimPrefix(string(buf[:runtime.Stack(buf[:], false)]), "goroutine ")
-	if i := strings.IndexByte(s, ' '); i > 0 {
-		s = s[:i]
-	}
-	id, _ := strconv.ParseInt(s, 10, 64)
-	return id
-}
+// holds one could wait for itself. The text of [runtime.Stack] has the id as well, but takes
+// the longer the deeper the stack is.
+func goroutine() int64 { return goid.Get() }
