@@ -10,6 +10,9 @@ import (
 // samples of the watchdog. Most hooks are done long before.
 const slowAfter = 4 * sampleInterval
 
+// slowForQuick is how long a hook computes that was quick before until it counts as slow.
+const slowForQuick = 5 * slowAfter
+
 // quietAfter is how long no call has run long before the processors are taken back.
 const quietAfter = 30 * time.Second
 
