@@ -86,7 +86,7 @@ func newPlatformServe() *cobra.Command {
 	flags.DurationVar(&o.grace, "delete-grace", 7*24*time.Hour, "how long a deleted project can be had back")
 	flags.BoolVar(&o.stopTenants, "stop-projects", false, "stop the projects together with the platform, as in a container; without it they go on")
 	flags.BoolVar(&o.takeOver, "take-over", false, "take the registry from a platform that is gone for good, without waiting for its lease to end")
-	flags.StringSliceVar(&o.router.trusted, "trusted-proxies", nil, "networks of proxies in front whose X-Forwarded-For and -Proto are believed")
+	flags.StringSliceVar(&o.router.trusted, "trusted-proxies", nil, "networks of proxies in front, or with --no-router of the routers, whose X-Forwarded-For and -Proto are believed")
 	flags.StringVar(&o.router.tls, "tls", "off", "auto gets certificates by ACME for the base domain and the names in the table")
 	flags.StringVar(&o.router.https, "https", "", "address to listen on with TLS (with --tls auto 0.0.0.0:443)")
 	flags.StringVar(&o.router.acmeCA, "acme-ca", "", "directory URL of the ACME server (default Let's Encrypt)")
@@ -252,12 +252,16 @@ func runFleet(cmd *cobra.Command, o fleetOptions, started func(*platform.Platfor
 
 // serveAlone serves the platform for people and for routers elsewhere.
 func serveAlone(ctx context.Context, o fleetOptions, p *platform.Platform, started func() error) error {
+	routers, err := networks(o.router.trusted)
+	if err != nil {
+		return errors.Join(err, p.Close())
+	}
 	var serve router.ServeConfig
 	alone := routerOptions{http: o.http, tls: "off"}
 	if _, err := alone.listen(ctx, &serve); err != nil {
 		return errors.Join(err, p.Close())
 	}
-	return p.Serve(ctx, platform.ServeConfig{Listener: serve.HTTP, InternalURL: o.internalURL, Started: started})
+	return p.Serve(ctx, platform.ServeConfig{Listener: serve.HTTP, InternalURL: o.internalURL, Routers: routers, Started: started})
 }
 
 // firstPeople makes the operator's account and the first user that the environment

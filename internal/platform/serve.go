@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -42,6 +44,10 @@ type ServeConfig struct {
 	// who the client is counts.
 	BehindRouter bool
 
+	// Routers are the networks of routers elsewhere, whose word on who the client is
+	// counts too (default none).
+	Routers []netip.Prefix
+
 	// InternalURL is where routers reach the listener: what they bring there is the
 	// base domain itself. Empty for routers that do not.
 	InternalURL string
@@ -68,9 +74,7 @@ func (p *Platform) Serve(ctx context.Context, cfg ServeConfig) error {
 			if err := e.Next(); err != nil {
 				return err
 			}
-			if cfg.BehindRouter {
-				e.Server.Handler = believeRouter(e.Server.Handler)
-			}
+			e.Server.Handler = cfg.believeRouters(e.Server.Handler)
 			if err := p.health.Start(); err != nil {
 				return err
 			}
@@ -102,10 +106,14 @@ func (p *Platform) Serve(ctx context.Context, cfg ServeConfig) error {
 // id: those have 15 characters.
 const ownRoute = "platform"
 
-// believeRouter takes the client's address from a router's header, in the place of
+// believeRouters takes the client's address from a router's header, in the place of
 // the router's own.
-func believeRouter(next http.Handler) http.Handler {
+func (cfg ServeConfig) believeRouters(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !cfg.BehindRouter && !cfg.isRouter(r.RemoteAddr) {
+			next.ServeHTTP(w, r)
+			return
+		}
 		forwarded := r.Header.Get("X-Forwarded-For")
 		client := strings.TrimSpace(forwarded[strings.LastIndexByte(forwarded, ',')+1:])
 		if net.ParseIP(client) != nil {
@@ -113,6 +121,13 @@ func believeRouter(next http.Handler) http.Handler {
 		}
 		r.Header.Del("X-Forwarded-For")
 		next.ServeHTTP(w, r)
+	})
+}
+
+func (cfg ServeConfig) isRouter(peer string) bool {
+	addr, err := netip.ParseAddrPort(peer)
+	return err == nil && slices.ContainsFunc(cfg.Routers, func(network netip.Prefix) bool {
+		return network.Contains(addr.Addr().Unmap().WithZone(""))
 	})
 }
 
