@@ -55,7 +55,7 @@ func (r *Replica) Restore(ctx context.Context, path string, at time.Time, progre
 			progress(min(done, total), total)
 		}
 	}
-	if err := restoreChecked(ctx, view, path, found.TXID); err != nil {
+	if err := restoreChecked(ctx, view, plan, path); err != nil {
 		return found, err
 	}
 	return found, nil
@@ -105,26 +105,25 @@ func (c *client) plan(ctx context.Context, target ltx.TXID) (*withHistory, []*lt
 
 // restoreChecked restores into a folder of its own, so that nothing is at path
 // before it is known to be good.
-func restoreChecked(ctx context.Context, view *withHistory, path string, target ltx.TXID) (err error) {
+func restoreChecked(ctx context.Context, view *withHistory, plan []*ltx.FileInfo, path string) (err error) {
 	scratch, err := os.MkdirTemp(filepath.Dir(path), ".restoring-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 
-	options := litestream.NewRestoreOptions()
-	options.OutputPath = filepath.Join(scratch, filepath.Base(path))
-	options.TXID = target
-	if err := litestream.NewReplicaWithClient(nil, view).Restore(ctx, options); err != nil {
+	fresh := filepath.Join(scratch, filepath.Base(path))
+	db, err := os.OpenFile(fresh, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err != nil {
 		return err
 	}
-	if err := checkIntegrity(ctx, options.OutputPath); err != nil {
+	if err := errors.Join(view.apply(ctx, plan, db), db.Close()); err != nil {
 		return err
 	}
-	if err := os.Chmod(options.OutputPath, 0o600); err != nil {
+	if err := checkIntegrity(ctx, fresh); err != nil {
 		return err
 	}
-	return os.Rename(options.OutputPath, path)
+	return os.Rename(fresh, path)
 }
 
 func checkIntegrity(ctx context.Context, path string) (err error) {
