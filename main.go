@@ -38,6 +38,15 @@ func run(args []string) error {
 	// A second signal ends the process at once.
 	context.AfterFunc(ctx, stop)
 
+	root, err := newRoot(args)
+	if err != nil {
+		return err
+	}
+	return root.ExecuteContext(ctx)
+}
+
+// newRoot returns the whole command line, to be run with args.
+func newRoot(args []string) (*cobra.Command, error) {
 	cfg := tenant.Config{Version: version}
 	root := &cobra.Command{
 		Use:           "picobase",
@@ -59,14 +68,14 @@ func run(args []string) error {
 	root.AddCommand(cli.NewLink(), cli.NewStatus(connect), cli.NewDashboard(), cli.NewDoctor(connect, version))
 	superuser, err := newSuperuser(args, cfg)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	migrate, err := newMigrate(args, cfg)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	root.AddCommand(superuser, migrate)
-	return root.ExecuteContext(ctx)
+	return root, nil
 }
 
 // folderFlags adds the flags that PocketBase has for every command on a folder.

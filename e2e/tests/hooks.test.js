@@ -249,7 +249,7 @@ routerAdd('GET', '/fails', (e) => { undefinedFunction() })
       assert.ok(!JSON.stringify(answer.body).includes('very secret'), where)
     }
     const listed = await run(server, 'secrets', 'list', '--json')
-    assert.deepEqual(JSON.parse(listed.stdout).items.map((s) => s.name), ['GREETING'])
+    assert.deepEqual(JSON.parse(listed.stdout).map((s) => s.name), ['GREETING'])
     assert.equal((await run(server, 'secrets', 'delete', 'GREETING', '--yes')).code, 0)
     assert.equal((await run(server, 'secrets', 'delete', 'GREETING', '--yes')).code, 3)
   })

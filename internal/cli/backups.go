@@ -301,7 +301,7 @@ func age(now, then time.Time) string {
 	}
 }
 
-// oneLine keeps a label from breaking the table.
+// oneLine keeps a text of somebody's choice from breaking the table.
 func oneLine(text string) string { return strings.Join(strings.Fields(printable(text)), " ") }
 
 // printable takes out what a terminal would obey: everything that is no text but

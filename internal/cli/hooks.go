@@ -123,7 +123,7 @@ func listHooks(ctx context.Context, c *Client, asJSON bool, now time.Time, out, 
 		if v.Active {
 			what = "active"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%.12s\t%s\t%s\n", v.ID, what, age(now, v.Created), v.Files, size(v.Size), v.SHA256, v.CreatedBy, oneLine(v.Label))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%.12s\t%s\t%s\n", v.ID, what, age(now, v.Created), v.Files, size(v.Size), v.SHA256, oneLine(v.CreatedBy), oneLine(v.Label))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -229,7 +229,7 @@ func hooksDiff(connect Connect, target *Target) *cobra.Command {
 					return fmt.Errorf("%s did not answer as PicoBase does: %w", c.base, err)
 				}
 				for _, file := range diff.Files {
-					fmt.Fprint(cmd.OutOrStdout(), file.Diff)
+					fmt.Fprint(cmd.OutOrStdout(), printable(file.Diff))
 				}
 				return nil
 			})

@@ -33,7 +33,7 @@ func hooksLogs(connect Connect, target *Target) *cobra.Command {
 					return showHookLogs(ctx, c, o, cmd.OutOrStdout())
 				}
 				if c.local {
-					return Usage("--tail follows a running server: give its --url")
+					return Usage("--tail follows a running server: give its --url, or --project")
 				}
 				return tailHookLogs(ctx, c, o, cmd.OutOrStdout())
 			})

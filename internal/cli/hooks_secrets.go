@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -77,32 +76,29 @@ func hooksSecretsList(connect Connect, target *Target) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the API's JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array")
 	return cmd
 }
 
 func listHookSecrets(ctx context.Context, c *Client, asJSON bool, now time.Time, out io.Writer) error {
-	var answer json.RawMessage
-	if err := c.Call(ctx, http.MethodGet, hookSecretsPath, nil, &answer); err != nil {
-		return err
-	}
-	if asJSON {
-		return printJSON(out, answer)
-	}
 	var list struct {
 		Items []struct {
 			Name      string    `json:"name"`
+			Created   time.Time `json:"created"`
 			Updated   time.Time `json:"updated"`
 			UpdatedBy string    `json:"updatedBy"`
 		} `json:"items"`
 	}
-	if err := json.Unmarshal(answer, &list); err != nil {
-		return fmt.Errorf("%s did not answer as PicoBase does: %w", c.base, err)
+	if err := c.Call(ctx, http.MethodGet, hookSecretsPath, nil, &list); err != nil {
+		return err
+	}
+	if asJSON {
+		return printJSON(out, list.Items)
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "NAME\tSET\tBY")
 	for _, s := range list.Items {
-		fmt.Fprintf(table, "%s\t%s ago\t%s\n", s.Name, age(now, s.Updated), s.UpdatedBy)
+		fmt.Fprintf(table, "%s\t%s ago\t%s\n", s.Name, age(now, s.Updated), oneLine(s.UpdatedBy))
 	}
 	return table.Flush()
 }

@@ -156,7 +156,7 @@ func listKeys(ctx context.Context, c *Client, asJSON bool, out io.Writer) error 
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tKEY\tSTATUS\tLABEL\tSCOPES\tEXPIRES\tLAST USED")
 	for _, k := range answer.Items {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Hint, k.Status, k.Label,
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Hint, k.Status, oneLine(k.Label),
 			strings.Join(k.Scopes, " "), orElse(k.Expires, "never"), orElse(k.LastUsed, "never"))
 	}
 	return table.Flush()

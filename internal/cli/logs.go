@@ -99,7 +99,7 @@ func showLogs(ctx context.Context, c *Client, o logsOptions, out io.Writer) erro
 		if problem, ok := entry.Data["error"]; ok {
 			line += fmt.Sprintf("  %v", problem)
 		}
-		fmt.Fprintln(out, line)
+		fmt.Fprintln(out, printable(line)) // whoever sends requests chooses what they are
 	}
 	return nil
 }
@@ -180,6 +180,6 @@ func printTail(out io.Writer, data string, asJSON bool) error {
 		_, err := fmt.Fprintf(out, "… %d entries dropped, this terminal is too slow\n", entry.Count)
 		return err
 	}
-	_, err := fmt.Fprintf(out, "%s  %d  %s %s  %.1f ms  %s\n", entry.Time, entry.Status, entry.Method, entry.URL, entry.DurationMs, entry.Error)
+	_, err := fmt.Fprintf(out, "%s  %d  %s %s  %.1f ms  %s\n", entry.Time, entry.Status, printable(entry.Method), printable(entry.URL), entry.DurationMs, printable(entry.Error))
 	return err
 }

@@ -2,11 +2,14 @@ package cli_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,9 +28,11 @@ import (
 //
 //	exits CODE COMMAND…     runs it, and wants exactly that exit code
 //	json NAME               the last output must be as testdata/schema/NAME.json says
+//	jsonlines NAME [FILE]   so must each line of it, or of FILE, and there is one
 //	setenv VARIABLE PATH    takes a value from the last output, as keys.secret or 0.id
 //	approve FILE [refuse]   decides on the login whose page FILE names, once it does
 //	mode OCTAL FILE         the permissions of a file
+//	signup [FILE TEXT]      users sign up at the project $URL, one, or until FILE has TEXT
 //	until FILE TEXT CMD…    runs the command again and again until FILE has TEXT
 func TestScripts(t *testing.T) {
 	if testing.Short() {
@@ -39,6 +44,12 @@ func TestScripts(t *testing.T) {
 	}
 	binary := build(t)
 	fleet := startFleet(t, binary)
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/refuse" {
+			http.Error(w, "not \x1b[31mtoday", http.StatusInternalServerError)
+		}
+	}))
+	t.Cleanup(receiver.Close)
 	// Every script runs in parallel, below a test that ends before the fleet does.
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -56,15 +67,18 @@ func TestScripts(t *testing.T) {
 			env.Setenv("SECRET", fleet.Project.Keys.Secret)
 			env.Setenv("PUBLISHABLE", fleet.Project.Keys.Publishable)
 			env.Setenv("NOWHERE", "http://127.0.0.1:1")
+			env.Setenv("RECEIVER", receiver.URL) // of webhooks; it refuses those to /refuse
 			return os.MkdirAll(home, 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":   exits,
-			"json":    matchesSchema(schemas),
-			"setenv":  setenv,
-			"approve": fleet.approve,
-			"mode":    mode,
-			"until":   until,
+			"exits":     exits,
+			"json":      matchesSchema(schemas),
+			"jsonlines": linesMatchSchema(schemas),
+			"setenv":    setenv,
+			"approve":   fleet.approve,
+			"mode":      mode,
+			"signup":    fleet.signUp,
+			"until":     until,
 		},
 	})
 }
@@ -187,17 +201,36 @@ func matchesSchema(folder string) func(*testscript.TestScript, bool, []string) {
 		if neg || len(args) != 1 {
 			ts.Fatalf("usage: json NAME")
 		}
-		compiler := jsonschema.NewCompiler()
-		compiler.AssertFormat()
-		schema, err := compiler.Compile(filepath.Join(folder, args[0]+".json"))
-		ts.Check(err)
-		output := ts.ReadFile("stdout")
-		value, err := jsonschema.UnmarshalJSON(strings.NewReader(output))
+		validate(ts, filepath.Join(folder, args[0]+".json"), ts.ReadFile("stdout"))
+	}
+}
+
+func linesMatchSchema(folder string) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) < 1 || len(args) > 2 {
+			ts.Fatalf("usage: jsonlines NAME [FILE]")
+		}
+		output := ts.ReadFile(append(args, "stdout")[1])
+		if output == "" {
+			ts.Fatalf("there is no line")
+		}
+		validate(ts, filepath.Join(folder, args[0]+".json"), strings.Split(strings.TrimSuffix(output, "\n"), "\n")...)
+	}
+}
+
+// validate checks that each text is one JSON value as the schema says.
+func validate(ts *testscript.TestScript, path string, texts ...string) {
+	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat()
+	schema, err := compiler.Compile(path)
+	ts.Check(err)
+	for _, text := range texts {
+		value, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
 		if err == nil {
 			err = schema.Validate(value)
 		}
 		if err != nil {
-			ts.Fatalf("%v\nin %s", err, output)
+			ts.Fatalf("%v\nin %s", err, text)
 		}
 	}
 }
@@ -270,6 +303,43 @@ func (f *fleet) approve(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Check(post(f.URL+"/api/collections/users/auth-with-password", "", map[string]any{"identity": f.Email, "password": f.Password}, &signedIn))
 	ts.Check(post(f.URL+"/api/platform/v1/device/approve", signedIn.Token, map[string]any{"userCode": code, "allow": len(args) == 1}, nil))
+}
+
+// signUp does what the app of a project does.
+func (f *fleet) signUp(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 && len(args) != 2 {
+		ts.Fatalf("usage: signup [FILE TEXT]")
+	}
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		f.signUpOne(ts)
+		if len(args) == 0 {
+			return
+		}
+		content, err := os.ReadFile(ts.MkAbs(args[0]))
+		if err == nil && strings.Contains(string(content), args[1]) {
+			return
+		}
+	}
+	ts.Fatalf("%s has no %q", args[0], args[1])
+}
+
+// signUpOne signs a user up. Not every resolver knows the names below localhost, so it
+// goes to the fleet's address.
+func (f *fleet) signUpOne(ts *testscript.TestScript) {
+	project, err := url.Parse(ts.Getenv("URL"))
+	ts.Check(err)
+	body := fmt.Sprintf(`{"email":"%s@example.com","password":"correct horse","passwordConfirm":"correct horse"}`, rand.Text())
+	request, err := http.NewRequest(http.MethodPost, f.URL+"/api/collections/users/records", strings.NewReader(body))
+	ts.Check(err)
+	request.Host = project.Host
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("X-API-Key", ts.Getenv("PUBLISHABLE"))
+	response, err := http.DefaultClient.Do(request)
+	ts.Check(err)
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		ts.Fatalf("the sign-up was answered %s", response.Status)
+	}
 }
 
 func post(url, token string, in, out any) error {

@@ -136,7 +136,7 @@ func webhooksList(connect Connect, target *Target) *cobra.Command {
 		table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 		fmt.Fprintln(table, "ID\tSTATUS\tURL\tEVENTS\tDESCRIPTION")
 		for _, w := range answer.Items {
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", w.ID, w.status(), w.URL, strings.Join(w.Events, ", "), w.Description)
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", w.ID, w.status(), oneLine(w.URL), oneLine(strings.Join(w.Events, ", ")), oneLine(w.Description))
 		}
 		return table.Flush()
 	})
@@ -223,7 +223,7 @@ func webhooksTest(connect Connect, target *Target) *cobra.Command {
 			}
 		}
 		if d.Status != "delivered" {
-			return &Error{Code: ExitFailed, Err: errors.New("the sample did not arrive: " + d.problem()), Hint: strings.TrimSpace(d.Response)}
+			return &Error{Code: ExitFailed, Err: errors.New("the sample did not arrive: " + d.problem()), Hint: strings.TrimSpace(printable(d.Response))}
 		}
 		if !asJSON {
 			fmt.Fprintf(cmd.ErrOrStderr(), "The sample of %s arrived in %d ms.\n", d.Type, d.Last.MS)

@@ -112,7 +112,7 @@ func listDeliveries(ctx context.Context, c *Client, o deliveriesOptions, asJSON 
 	table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tCREATED\tTYPE\tWEBHOOK\tSTATUS\tATTEMPTS\tNEXT\tLAST ERROR")
 	for _, d := range answer.Items {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", d.ID, d.Created, d.Type, d.Webhook, d.Status, d.Attempts, orElse(d.Due, "-"), d.problem())
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", d.ID, d.Created, d.Type, d.Webhook, d.Status, d.Attempts, orElse(d.Due, "-"), oneLine(d.problem()))
 	}
 	return table.Flush()
 }
