@@ -134,7 +134,7 @@ func (r *resumed) Read(p []byte) (int, error) {
 		if err == nil {
 			continue
 		}
-		if err == io.EOF { //nolint:errorlint // readers return io.EOF itself
+		if err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
 		if r.broken++; r.broken > maxResumes {

@@ -139,7 +139,7 @@ type breaking struct {
 
 func (b *breaking) Read(p []byte) (int, error) {
 	n, err := b.left.Read(p)
-	if err == io.EOF { //nolint:errorlint // readers return io.EOF itself
+	if err == io.EOF {
 		err = b.err
 	}
 	return n, err

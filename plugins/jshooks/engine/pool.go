@@ -83,7 +83,7 @@ func (p *pool) get(ctx context.Context, urgent, slow bool) (*machine, func(), er
 // take leaves the last idle VMs to quick hooks.
 func (p *pool) take(slow bool) (*machine, error) {
 	p.mu.Lock()
-	if n := len(p.idle); n > 0 && !(slow && n <= spares) {
+	if n := len(p.idle); n > spares || n > 0 && !slow {
 		m := p.idle[n-1]
 		p.idle = p.idle[:n-1]
 		p.mu.Unlock()
