@@ -82,6 +82,7 @@ export class Server {
   }
 
   spawn(args, env, program = binary) {
+    this.args = args
     this.output = ''
     this.jsonLog = args.includes('json')
     this.process = spawn(program, args, { env: cleanEnv(env), stdio: ['ignore', 'pipe', 'pipe'] })
@@ -113,6 +114,12 @@ export class Server {
     return this.exited
   }
 
+  /** Ends the server and starts it again, without waiting for it to be ready. */
+  async restart() {
+    await this.stop()
+    this.spawn(this.args, {})
+  }
+
   async close() {
     await this.stop()
     await rm(this.dir, { recursive: true, force: true })
@@ -138,8 +145,8 @@ export class Server {
     return { status: response.status, headers: response.headers, body }
   }
 
-  async superuserToken() {
-    const answer = await this.fetch('/api/collections/_superusers/auth-with-password', { json: { identity: email, password } })
+  async superuserToken(identity = email, secret = password) {
+    const answer = await this.fetch('/api/collections/_superusers/auth-with-password', { json: { identity, password: secret } })
     if (answer.status !== 200) throw new Error(`superuser sign-in: ${JSON.stringify(answer.body)}`)
     return answer.body.token
   }

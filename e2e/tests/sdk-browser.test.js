@@ -1,76 +1,45 @@
-// @picobase/client in a real browser, on a page of another origin than the server's.
+// @picobase/client in a real browser, on a page of another origin than the server's,
+// which is alone, or behind the router. What waits for a cold start is in sdk-cold.test.js.
 
 import assert from 'node:assert/strict'
-import { createServer, request as forward } from 'node:http'
-import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { build } from '../../packages/client/node_modules/esbuild/lib/main.js'
-import { launch, skip } from '../browser.js'
+import { launch, serveClient, skip } from '../browser.js'
 import { startProvider } from '../oidc.js'
-import { Server, until } from '../server.js'
+import { until } from '../server.js'
+import { targets } from '../targets.js'
 
-describe('the client in a browser', { skip }, () => {
-  let server, browser, site, origin, gate
-  let refuse = false // what the gate in front of the server does
+for (const [name, target] of Object.entries(targets)) describe(`the client in a browser, at ${name}`, { skip }, () => {
+  let server, browser, site
 
   before(async () => {
-    server = await Server.start()
+    server = await target.start()
     const token = await server.superuserToken()
-    const fields = [{ name: 'title', type: 'text' }]
-    await server.fetch('/api/collections', { token, json: { name: 'posts', type: 'base', listRule: '', viewRule: '', createRule: '', updateRule: '', fields } })
-
-    const bundle = await build({
-      stdin: { contents: "export * from '../packages/client/dist/index.js'", resolveDir: path.resolve(import.meta.dirname, '..') },
-      bundle: true, minify: true, format: 'iife', globalName: 'picobase', write: false, logLevel: 'error',
-    })
-    site = createServer((request, response) => {
-      const script = request.url == '/client.js'
-      response.writeHead(200, { 'Content-Type': script ? 'text/javascript' : 'text/html' })
-      response.end(script ? bundle.outputFiles[0].text : '<!doctype html><title>app</title><script src="/client.js"></script>')
-    })
-    // As the router does while a project wakes.
-    gate = createServer((request, response) => {
-      if (!refuse) {
-        const upstream = forward(server.url + request.url, { method: request.method, headers: request.headers }, (answer) => {
-          response.writeHead(answer.statusCode, answer.headers)
-          answer.pipe(response)
-        })
-        response.on('close', () => upstream.destroy())
-        return request.pipe(upstream.on('error', () => response.destroy()))
-      }
-      const cors = {
-        'Access-Control-Allow-Origin': '*', 'Access-Control-Allow-Headers': '*', 'Access-Control-Expose-Headers': 'Retry-After, X-PicoBase-Forwarded',
-      }
-      if (request.method == 'OPTIONS') return response.writeHead(204, cors).end()
-      request.resume()
-      response.writeHead(503, { ...cors, 'Retry-After': '1', 'X-PicoBase-Forwarded': 'false' }).end('{}')
-    })
-    for (const one of [site, gate]) await new Promise((resolve) => one.listen(0, '127.0.0.1', resolve))
-    origin = `http://127.0.0.1:${site.address().port}`
+    const made = await server.fetch('/api/collections', { token, json: { name: 'posts', type: 'base', listRule: '', viewRule: '', createRule: '', fields: [{ name: 'title', type: 'text' }] } })
+    assert.equal(made.status, 200, JSON.stringify(made.body))
+    site = await serveClient()
     browser = await launch()
   })
   after(async () => {
     await browser?.close()
-    for (const one of [site, gate]) (one.closeAllConnections(), one.close())
-    await server.close()
+    site?.close()
+    await server?.close()
   })
 
   // Opens the page and makes a client there, as the variable pb.
-  async function open(context, url = server.url) {
+  async function open(context) {
     const page = await context.newPage()
-    await page.goto(origin)
+    await page.goto(site.url)
     await page.evaluate(([url, key]) => {
-      window.waits = []
       window.events = []
-      window.pb = picobase.createClient(url, key, { onWaking: (waking) => window.waits.push(waking) })
+      window.pb = picobase.createClient(url, key)
       pb.auth.onAuthStateChange((event, session) => window.events.push(event + (session ? ' ' + session.user.email : '')))
-    }, [url, server.publishable])
+    }, [server.url, server.publishable])
     return page
   }
 
   test('a secret key throws at once', async () => {
     const page = await browser.newPage()
-    await page.goto(origin)
+    await page.goto(site.url)
     const error = await page.evaluate(([url, key]) => {
       try {
         return picobase.createClient(url, key)
@@ -114,19 +83,21 @@ describe('the client in a browser', { skip }, () => {
     await context.close()
   })
 
-  test('requests and a first subscription wait for a project that wakes', async () => {
+  test('changes arrive, also after a restart of the server', async () => {
     const context = await browser.newContext()
-    const page = await open(context, `http://127.0.0.1:${gate.address().port}`)
-    refuse = true
-    const working = page.evaluate(async () => {
+    const page = await open(context)
+    await page.evaluate(() => {
       window.seen = []
-      await pb.realtime.subscribe('posts', (change) => seen.push(change.record.title))
-      return (await pb.collection('posts').create({ title: 'woken' })).id
+      window.states = []
+      pb.realtime.onStateChange((state) => states.push(state))
+      return pb.realtime.subscribe('posts', (change) => seen.push(change.record.title)).then(() => {})
     })
-    await until('the wait', () => page.evaluate(() => waits.length > 0))
-    refuse = false
-    assert.match(await working, /^\w{15}$/)
-    await until('the change', () => page.evaluate(() => seen.includes('woken')))
+    await page.evaluate(() => pb.collection('posts').create({ title: 'before' }))
+    await until('the change', () => page.evaluate(() => seen.includes('before')))
+    await server.restart()
+    await until('the loss and the new connection', () => page.evaluate(() => states.join() == 'connected,disconnected,connected'))
+    await page.evaluate(() => pb.collection('posts').create({ title: 'after' }))
+    await until('the change after the restart', () => page.evaluate(() => seen.join() == 'before,after'))
     await context.close()
   })
 

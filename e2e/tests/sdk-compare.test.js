@@ -2,29 +2,12 @@
 // wraps: PocketBase's own behaviour must stay.
 
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { after, before, describe, test } from 'node:test'
 import { EventSource } from 'eventsource'
 import PocketBase, { ClientResponseError } from 'pocketbase'
 import { createClient, PicoBaseError } from '../../packages/client/dist/index.js'
-import { Server, until } from '../server.js'
-
-let server, clients
-
-before(async () => {
-  globalThis.EventSource = EventSource
-  server = await Server.start()
-  const token = await server.superuserToken()
-  await server.fetch('/api/settings', { token, method: 'PATCH', json: { batch: { enabled: true, maxRequests: 50, timeout: 3 } } })
-  const fields = [{ name: 'title', type: 'text', required: true }, { name: 'n', type: 'number' }, { name: 'files', type: 'file', maxSelect: 3 }]
-  await server.fetch('/api/collections', { token, json: { name: 'posts', type: 'base', listRule: '', viewRule: '', createRule: '', updateRule: '', deleteRule: '', fields } })
-  const stock = new PocketBase(server.url)
-  stock.beforeSend = (url, options) => ({ url, options: { ...options, headers: { ...options.headers, 'X-API-Key': server.publishable } } })
-  clients = { stock, ours: createClient(server.url, server.publishable).pocketbase }
-})
-after(async () => {
-  delete globalThis.EventSource
-  await server.close()
-})
+import { until } from '../server.js'
+import { targets } from '../targets.js'
 
 // Each gets the client and what the call before it has returned, for its own records.
 const calls = {
@@ -98,23 +81,43 @@ const calls = {
 const plain = (value) => JSON.parse(JSON.stringify(value ?? null, (name, value) =>
   ['id', 'created', 'updated', 'collectionId', 'token', 'state', 'codeVerifier', 'codeChallenge', 'authURL'].includes(name) || (name == 'files' && Array.isArray(value)) ? '…' : value))
 
-async function outcome(call, pb) {
-  try {
-    return { value: plain(await call(pb)) }
-  } catch (error) {
-    assert.ok(pb == clients.stock ? error instanceof ClientResponseError : error instanceof PicoBaseError, String(error))
-    // What PocketBase's client says by itself, without a request, has no body.
-    const answered = error.url ? { data: plain(error.data), response: plain(error.response), url: error.url } : {}
-    return { status: error.status, message: error.message, ...answered }
-  }
-}
+for (const [name, target] of Object.entries(targets)) describe(name, () => {
+  let server, clients
 
-test('both clients do the same', async (t) => {
-  const stock = {}
-  for (const [name, call] of Object.entries(calls)) stock[name] = await outcome(call, clients.stock)
-  const token = await server.superuserToken()
-  for (const table of ['posts', 'users']) await server.fetch(`/api/collections/${table}/truncate`, { token, method: 'DELETE' })
-  for (const [name, call] of Object.entries(calls)) {
-    await t.test(name, async () => assert.deepEqual(await outcome(call, clients.ours), stock[name]))
+  before(async () => {
+    globalThis.EventSource = EventSource
+    server = await target.start()
+    const token = await server.superuserToken()
+    await server.fetch('/api/settings', { token, method: 'PATCH', json: { batch: { enabled: true, maxRequests: 50, timeout: 3 } } })
+    const fields = [{ name: 'title', type: 'text', required: true }, { name: 'n', type: 'number' }, { name: 'files', type: 'file', maxSelect: 3 }]
+    await server.fetch('/api/collections', { token, json: { name: 'posts', type: 'base', listRule: '', viewRule: '', createRule: '', updateRule: '', deleteRule: '', fields } })
+    const stock = new PocketBase(server.url)
+    stock.beforeSend = (url, options) => ({ url, options: { ...options, headers: { ...options.headers, 'X-API-Key': server.publishable } } })
+    clients = { stock, ours: createClient(server.url, server.publishable).pocketbase }
+  })
+  after(async () => {
+    delete globalThis.EventSource
+    await server?.close()
+  })
+
+  async function outcome(call, pb) {
+    try {
+      return { value: plain(await call(pb)) }
+    } catch (error) {
+      assert.ok(pb == clients.stock ? error instanceof ClientResponseError : error instanceof PicoBaseError, String(error))
+      // What PocketBase's client says by itself, without a request, has no body.
+      const answered = error.url ? { data: plain(error.data), response: plain(error.response), url: error.url } : {}
+      return { status: error.status, message: error.message, ...answered }
+    }
   }
+
+  test('both clients do the same', async (t) => {
+    const stock = {}
+    for (const [name, call] of Object.entries(calls)) stock[name] = await outcome(call, clients.stock)
+    const token = await server.superuserToken()
+    for (const table of ['posts', 'users']) await server.fetch(`/api/collections/${table}/truncate`, { token, method: 'DELETE' })
+    for (const [name, call] of Object.entries(calls)) {
+      await t.test(name, async () => assert.deepEqual(await outcome(call, clients.ours), stock[name]))
+    }
+  })
 })
