@@ -14,7 +14,8 @@ import (
 // Limits of one VM.
 const (
 	maxCallStack   = 4000
-	maxNativeDepth = 1100 // PocketBase enriches the records of a list, up to 1000, one inside of the other
+	maxOwnDepth    = 200  // native calls of one call inside of each other: to unwind them takes the square of their number
+	maxNativeDepth = 1100 // of all calls: PocketBase enriches the records of a list, up to 1000, one inside of the other
 	maxCalls       = 2000 // a VM is replaced after so many, for what goja itself keeps
 )
 
@@ -31,6 +32,7 @@ type machine struct {
 	lane   *lane // of the outermost one
 
 	depth int // of native calls
+	floor int // the depth at which the innermost call began
 
 	converted int // values, by the toJS under way
 
@@ -192,7 +194,7 @@ func (m *machine) enter() (leave func()) {
 	if m.stop.Load() {
 		m.interrupted()
 	}
-	if m.depth >= maxNativeDepth {
+	if m.depth-m.floor >= maxOwnDepth || m.depth >= maxNativeDepth {
 		m.throwRange("too many nested calls")
 	}
 	m.depth++

@@ -4,7 +4,8 @@
 (function (go) {
 	"use strict";
 	const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf, setPrototypeOf, freeze } = Object;
-	const { apply, ownKeys } = Reflect;
+	const { ownKeys } = Reflect;
+	const apply = go.wrap(Reflect.apply, ""); // wrapped: it calls scripts
 	const { isArray } = Array;
 	const quote = JSON.stringify;
 	const join = Array.prototype.join;
@@ -311,10 +312,11 @@
 	// ----- a String object has a property for each character, and loses the check of its prototype with that
 
 	const plainString = String;
+	const toText = go.wrap(plainString, ""); // it calls scripts
 	const construct = Reflect.construct;
 	const string = function String(value) {
 		if (new.target === undefined) {
-			return arguments.length === 0 ? "" : plainString(value);
+			return arguments.length === 0 ? "" : toText(value);
 		}
 		const s = arguments.length === 0 ? "" : `${value}`;
 		go.checkObject(s);

@@ -145,7 +145,8 @@ func (m *machine) run(t target, parent *call, fn func(c *call) error) (err error
 		engine: m.engine, m: m, parent: parent, gen: t.gen, hook: t.hook, requestID: t.requestID,
 		app: t.app, ctx: ctx, cancel: cancel, left: t.timeout, scopes: map[string]*scope{},
 	}
-	depth, joining := m.depth, len(m.joining)
+	depth, floor, joining := m.depth, m.floor, len(m.joining)
+	m.floor = depth
 	m.call = c
 	c.mu.Lock()
 	c.timer = time.AfterFunc(t.timeout, func() { c.interrupt(ErrTimeout) })
@@ -162,7 +163,7 @@ func (m *machine) run(t target, parent *call, fn func(c *call) error) (err error
 		}
 		m.engine.watch.remove(c)
 		took := t.timeout - c.end()
-		m.call, m.depth, m.joining = parent, depth, m.joining[:min(joining, len(m.joining))]
+		m.call, m.depth, m.floor, m.joining = parent, depth, floor, m.joining[:min(joining, len(m.joining))]
 		m.settle(parent)
 		c.judge(t)
 		m.engine.metrics.observe(c.hook, took, err)
