@@ -105,6 +105,8 @@ export async function replicated(server, limit) {
     const { status, body } = await server.fetch('/api/v1/backups/pitr', { token: server.token })
     return status === 200 && body.to && new Date(body.to) >= new Date(marker.created)
   }, limit)
+  // A transaction file is of the moment at which it is made, a little after what is in it.
+  await until('the marker', async () => (await get(server, '/api/v1/due')).synced, limit)
   return marker
 }
 
