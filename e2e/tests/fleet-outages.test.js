@@ -136,6 +136,14 @@ describe('a fleet with a router of its own', { concurrency: false }, () => {
     const { results, stop } = load(8, '/api/collections/notes/records')
     await until('load', () => results.length > 50)
     process.kill(pid, 'SIGKILL')
+    // What reaches it until it is gone is in flight too.
+    await until('its end', () => {
+      try {
+        return !process.kill(pid, 0)
+      } catch {
+        return true
+      }
+    })
     const killed = performance.now()
     await until('it to be back', () => results.some((r) => r.began > killed && r.status === 200))
     const back = results.length
