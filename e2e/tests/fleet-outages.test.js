@@ -109,7 +109,11 @@ describe('a fleet with a router of its own', { concurrency: false }, () => {
     await router.exited
     await startRouter()
     await until('the new connection', () => pb.realtime.isConnected && pb.realtime.clientId !== connection)
-    await seen('afterwards')
+    // The client subscribes again a moment after it is connected.
+    await until('an event afterwards', async () => {
+      await pb.collection('notes').create({ text: 'afterwards' })
+      return events.some((event) => event.record.text === 'afterwards')
+    })
     await pb.collection('notes').unsubscribe()
     assert.ok(!lost || pb.realtime.clientId !== connection)
   })
