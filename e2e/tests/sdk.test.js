@@ -276,9 +276,15 @@ for (const [name, target] of Object.entries(targets)) describe(name, () => {
       })
       const known = states.length
       await server.restart()
-      await until('the loss and the new connection', () => states.slice(known).join() == 'disconnected,connected')
-      await pb.collection('posts').update(id, { title: 'back' })
-      await until('the change after the restart', () => one.includes('back'))
+      await until('the loss and the new connection', () => {
+        const later = states.slice(known)
+        return later.includes('disconnected') && later.at(-1) == 'connected'
+      })
+      // It subscribes again a moment after it is connected.
+      await until('the change after the restart', async () => {
+        await pb.collection('posts').update(id, { title: 'back' })
+        return one.includes('back')
+      })
       await stop()
       await pb.realtime.unsubscribe()
       assert.equal(pb.realtime.isConnected, false)
