@@ -301,7 +301,7 @@ describe('with a bucket', { skip }, () => {
     await write(platform, project, 'one')
     assert.equal((await platform.api(`/projects/${project.id}`, { method: 'DELETE' })).status, 200)
     const folder = path.join(platform.dir, 'tenants', project.id)
-    await until('the folder to be gone', () => !existsSync(folder), 60_000) // where the first try fails the next comes later
+    await until('the folder to be gone', () => !existsSync(folder), 60_000) // a stop may take 45 s
     assert.ok((await s3.keys(`fleet/projects/${project.id}`)).length > 0)
     assert.equal((await platform.api(`/projects/${project.id}/undelete`, { method: 'POST' })).status, 200)
     await until('it to be back', async () => (await platform.project(project, '/api/health')).status === 200)
